@@ -1,0 +1,14 @@
+//! The life of an HTTP service behind a batch job.
+//!
+//! A pure state machine ([`lifecycle`]) decides; an engine carries out what it plans over a few ports ([`ports`]):
+//! a scheduler, tunnels, a probe, a ledger and a clock. This crate does no IO, has no runtime, reads no clock and
+//! mints no random number.
+
+pub mod id;
+pub mod job;
+pub mod lifecycle;
+pub mod ports;
+pub mod resources;
+pub mod service;
+pub mod spec;
+pub mod time;

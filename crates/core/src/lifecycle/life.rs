@@ -1,0 +1,132 @@
+//! The state of one service's life: everything that the ledger keeps of it besides its spec.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::{PingRecord, Tunnel};
+use super::phase::{Cause, Phase};
+use super::request::StopWish;
+use super::status::Status;
+use crate::time::Timestamp;
+
+/// The intervals that decide, fixed when a service is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How long a running job may take until the first answer.
+    pub grace: Duration,
+    /// How long queue and accounting must miss a job without a break before it counts as gone.
+    pub settle: Duration,
+    /// How long a scheduler's word that the job runs is good for.
+    pub verify: Duration,
+    /// Knowledge younger than this is not asked for again.
+    pub fresh: Duration,
+}
+
+impl Terms {
+    /// The usual terms, with the given grace period: settling 5 min, verification 60 s, freshness 2 s.
+    pub const fn with_grace(grace: Duration) -> Self {
+        Self {
+            grace,
+            settle: Duration::from_secs(300),
+            verify: Duration::from_secs(60),
+            fresh: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The life of one service: a value that facts and requests turn into the next one, and that plans what to do.
+///
+/// [`Life::observe`] folds a fact, [`Life::request`] takes a wish, [`Life::plan`] says what is to be done now and when
+/// to ask again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// The intervals that decide.
+    pub terms: Terms,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when it has had its present status.
+    pub since: Timestamp,
+    /// A stop that is not confirmed yet.
+    pub stop: Option<StopWish>,
+    /// The way to the server, open as far as is known.
+    pub tunnel: Option<TunnelRecord>,
+    /// The local port, kept for the whole life once it is chosen.
+    pub local_port: Option<u16>,
+    /// Whether the user wants the tunnel closed.
+    pub tunnel_unwanted: bool,
+    /// The last ping.
+    pub ping: Option<PingRecord>,
+    /// When the scheduler was last asked, whatever it said.
+    pub looked_at: Option<Timestamp>,
+    /// When anything was last known for sure: an answer of the scheduler, or a ping that counted.
+    pub observed_at: Option<Timestamp>,
+    /// Since when authoritative answers have missed the job without a break.
+    pub absent_since: Option<Timestamp>,
+    /// What is doubtful, and why.
+    pub doubt: Option<Doubt>,
+}
+
+/// An open tunnel and when that was last made sure of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelRecord {
+    /// The tunnel.
+    pub tunnel: Tunnel,
+    /// When it was last opened or found open.
+    pub checked_at: Timestamp,
+}
+
+/// Knowledge that could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Since when.
+    pub since: Timestamp,
+    /// How many looks in a row came to nothing.
+    pub count: u32,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl Life {
+    /// A service that was just asked for: nothing has been sent.
+    pub const fn new(terms: Terms, now: Timestamp) -> Self {
+        Self {
+            terms,
+            phase: Phase::Intent,
+            since: now,
+            stop: None,
+            tunnel: None,
+            local_port: None,
+            tunnel_unwanted: false,
+            ping: None,
+            looked_at: None,
+            observed_at: None,
+            absent_since: None,
+            doubt: None,
+        }
+    }
+
+    /// The flat name of where it stands.
+    pub fn status(&self) -> Status {
+        self.phase.status()
+    }
+
+    /// What ended it; `None` while it lives.
+    pub const fn cause(&self) -> Option<&Cause> {
+        match &self.phase {
+            Phase::Ended(ending) => Some(&ending.cause),
+            Phase::Intent
+            | Phase::Sending { .. }
+            | Phase::Accepted { .. }
+            | Phase::Pending { .. }
+            | Phase::Starting { .. }
+            | Phase::Healthy { .. }
+            | Phase::Unhealthy { .. } => None,
+        }
+    }
+
+    /// The open way to the server, as far as is known.
+    pub fn open_tunnel(&self) -> Option<&Tunnel> {
+        self.tunnel.as_ref().map(|record| &record.tunnel)
+    }
+}

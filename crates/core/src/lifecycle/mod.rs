@@ -1,0 +1,17 @@
+//! The state machine of a service's life: pure, synchronous, told the time.
+//!
+//! Three verbs: [`Life::observe`] folds a fact into the state and is never illegal; [`Life::request`] takes a user's
+//! wish and may refuse it; [`Life::plan`] derives from the state alone what is to be done now and when to ask again,
+//! so that whoever was killed in between plans the same again.
+
+mod fact;
+mod life;
+mod phase;
+mod request;
+mod status;
+
+pub use fact::{CancelFact, Echo, Fact, Ping, PingRecord, Submission, Tunnel, TunnelFact};
+pub use life::{Doubt, Life, Terms, TunnelRecord};
+pub use phase::{Cause, Ending, Job, Phase, Run};
+pub use request::{Refusal, Request, StopWish};
+pub use status::{EndStatus, Status, UnknownStatus};

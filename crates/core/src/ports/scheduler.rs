@@ -1,0 +1,130 @@
+//! A scheduler of jobs: Slurm, this machine, or somebody's own.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::BoxError;
+use crate::id::{JobId, ServiceId};
+use crate::job::Sighting;
+use crate::spec::{ServiceSpec, SpecError};
+use crate::time::Timestamp;
+
+/// A service that a survey is to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The service; the token in its job's name.
+    pub id: ServiceId,
+    /// Its job, if known. Without one the job is looked for by its token.
+    pub job: Option<JobId>,
+    /// When the service was recorded; no job of it can be older (clocks may differ by minutes).
+    pub created_at: Timestamp,
+}
+
+/// What one survey tells of each subject. A subject that is missing was not seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// By service.
+    pub sightings: BTreeMap<ServiceId, Sighting>,
+}
+
+/// Submits, looks at and cancels jobs.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait Scheduler: Send + Sync {
+    /// Checks a spec without sending anything.
+    ///
+    /// # Errors
+    /// The first part of the spec that this scheduler could not run.
+    fn check(&self, spec: &ServiceSpec) -> Result<(), SpecError>;
+
+    /// Submits the one job of a service. The service's id is in the job's name.
+    ///
+    /// Asked again for a service whose job it has accepted, it returns that job's id where it can still tell. If
+    /// dropped, the job may have been submitted.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: there is certainly no job (`Refused`, `NotSent`), or there may be one (`Unclear`).
+    async fn submit(&self, id: ServiceId, spec: &ServiceSpec) -> Result<JobId, SubmitError>;
+
+    /// Looks at all `subjects` at once, however many. Changes nothing.
+    ///
+    /// A job belongs to a subject only if its name holds the subject's token, whatever its id says. What is not known
+    /// for one subject is [`crate::job::Sight::Unseen`] there and harms no other.
+    ///
+    /// # Errors
+    /// [`SurveyError`] if nothing could be learnt at all: then every subject is unseen.
+    async fn survey(&self, subjects: &[Subject]) -> Result<Survey, SurveyError>;
+
+    /// Cancels a job. Once it has returned, the scheduler has heard it; the job's end is still to be seen. Cancelling
+    /// an ended job is done at once. If dropped, the cancel may have been heard.
+    ///
+    /// # Errors
+    /// [`CancelError`] if the scheduler may not have heard it.
+    async fn cancel(&self, id: ServiceId, job: &JobId) -> Result<(), CancelError>;
+}
+
+/// Why a submission gave no job.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The spec cannot be run as it stands; nothing was sent.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The scheduler refused it, in its own words. There is no job.
+    #[error("the scheduler refused the job: {words}")]
+    Refused {
+        /// The scheduler's own words.
+        words: String,
+    },
+    /// Nothing was sent. There is no job.
+    #[error("failed to submit the job: nothing was sent")]
+    NotSent(#[source] BoxError),
+    /// It was sent and the answer is lost. There may be a job.
+    #[error("failed to learn whether the job was accepted")]
+    Unclear(#[source] BoxError),
+}
+
+/// Why a survey told nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SurveyError {
+    /// The cluster could not be reached, or did not answer in time.
+    #[error("failed to reach the scheduler")]
+    Unreachable(#[source] BoxError),
+    /// The scheduler answered with an error, in its own words.
+    #[error("the scheduler gave no answer: {words}")]
+    Scheduler {
+        /// The scheduler's own words.
+        words: String,
+    },
+    /// The answer could not be read.
+    #[error("failed to read the scheduler's answer: {problem}")]
+    Garbled {
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Why a cancel may not have been heard.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// The cluster could not be reached, or did not answer in time.
+    #[error("failed to reach the scheduler to cancel job {job}")]
+    Unreachable {
+        /// The job.
+        job: JobId,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// The scheduler refused, in its own words.
+    #[error("the scheduler did not cancel job {job}: {words}")]
+    Refused {
+        /// The job.
+        job: JobId,
+        /// The scheduler's own words.
+        words: String,
+    },
+}

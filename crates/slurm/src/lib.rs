@@ -1,0 +1,1 @@
+//! Slurm as text in and text out: batch scripts, one-command submission, one-command survey.

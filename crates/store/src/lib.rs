@@ -1,0 +1,1 @@
+//! The ledger of services in SQLite or PostgreSQL, through SeaORM.

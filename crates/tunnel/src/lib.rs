@@ -1,0 +1,1 @@
+//! OpenSSH masters, remote commands, forwards and HTTP probes for Towline.
