@@ -69,6 +69,8 @@ pub enum TunnelFact {
     Unopened(String),
     /// It is closed, and its local port is free.
     Closed,
+    /// It could not be closed, and why. It may still be open.
+    Unclosed(String),
 }
 
 /// One GET of the health path.
@@ -108,6 +110,6 @@ pub struct PingRecord {
     pub at: Timestamp,
     /// What came back.
     pub echo: Echo,
-    /// Whether it reached this very service (see [`super::fold`]).
+    /// Whether it reached this very service (see [`super::Life::observe`]).
     pub counted: bool,
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{PingRecord, Tunnel};
-use super::phase::{Cause, Phase};
+use super::fact::{Echo, PingRecord, Tunnel};
+use super::phase::{Cause, Job, Phase};
 use super::request::StopWish;
 use super::status::Status;
 use crate::time::Timestamp;
@@ -57,13 +57,15 @@ pub struct Life {
     pub tunnel_unwanted: bool,
     /// The last ping.
     pub ping: Option<PingRecord>,
+    /// When somebody last asked for fresh knowledge.
+    pub asked_at: Option<Timestamp>,
     /// When the scheduler was last asked, whatever it said.
     pub looked_at: Option<Timestamp>,
     /// When anything was last known for sure: an answer of the scheduler, or a ping that counted.
     pub observed_at: Option<Timestamp>,
     /// Since when authoritative answers have missed the job without a break.
     pub absent_since: Option<Timestamp>,
-    /// What is doubtful, and why.
+    /// What could not be learnt or done, and why.
     pub doubt: Option<Doubt>,
 }
 
@@ -76,15 +78,29 @@ pub struct TunnelRecord {
     pub checked_at: Timestamp,
 }
 
-/// Knowledge that could not be had.
+/// What was tried and came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
     /// Since when.
     pub since: Timestamp,
-    /// How many looks in a row came to nothing.
+    /// When the last attempt came to nothing.
+    pub last: Timestamp,
+    /// How many attempts in a row came to nothing.
     pub count: u32,
     /// Why, in words.
     pub why: String,
+}
+
+impl Doubt {
+    /// The doubt after another attempt has failed at `now`; the same failure told twice counts once.
+    pub(super) fn after(before: Option<Self>, why: &str, now: Timestamp) -> Self {
+        let (since, count) = match before {
+            Some(same) if same.last == now && same.why == why => return same,
+            Some(before) => (before.since, before.count.saturating_add(1)),
+            None => (now, 1),
+        };
+        Self { since, last: now, count, why: why.to_owned() }
+    }
 }
 
 impl Life {
@@ -99,6 +115,7 @@ impl Life {
             local_port: None,
             tunnel_unwanted: false,
             ping: None,
+            asked_at: None,
             looked_at: None,
             observed_at: None,
             absent_since: None,
@@ -123,6 +140,47 @@ impl Life {
             | Phase::Healthy { .. }
             | Phase::Unhealthy { .. } => None,
         }
+    }
+
+    /// Why it stands where it stands, as a sentence fragment for people.
+    pub fn why(&self) -> String {
+        match &self.phase {
+            Phase::Intent => "recorded; nothing is sent to the scheduler yet".into(),
+            Phase::Sending { .. } => "sent to the scheduler; its answer is awaited".into(),
+            Phase::Accepted { job } => format!("accepted as job {}", job.id),
+            Phase::Pending { job } => match &job.reason {
+                Some(reason) => format!("job {} waits in the queue: {reason}", job.id),
+                None => format!("job {} waits in the queue", job.id),
+            },
+            Phase::Starting { job } => match &job.node {
+                Some(node) => format!("job {} runs on {node}; the server has not answered yet", job.id),
+                None => format!("job {} runs; the server has not answered yet", job.id),
+            },
+            Phase::Healthy { .. } => "the server answers".into(),
+            Phase::Unhealthy { job } => self.silence(job),
+            Phase::Ended(ending) => ending.cause.to_string(),
+        }
+    }
+
+    fn silence(&self, job: &Job) -> String {
+        match (&self.ping, job.run.is_some()) {
+            (_, false) => format!("job {} does not run", job.id),
+            (Some(PingRecord { echo: Echo::Silent(what), .. }), true) => what.clone(),
+            (Some(PingRecord { echo: Echo::NoRoute(what), .. }), true) => {
+                format!("no way to the server: {what}")
+            }
+            (Some(PingRecord { echo: Echo::Answered, counted: false, .. }), true) => {
+                "something answers, but the scheduler has not confirmed the job lately".into()
+            }
+            (Some(PingRecord { echo: Echo::Answered, counted: true, .. }) | None, true) => {
+                "the server has not answered in this run of the job".into()
+            }
+        }
+    }
+
+    /// Whether the scheduler has heard a cancel whose effect is still to be seen.
+    pub fn is_cancelled(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.cancelled_at.is_some())
     }
 
     /// The open way to the server, as far as is known.

@@ -5,13 +5,16 @@
 //! so that whoever was killed in between plans the same again.
 
 mod fact;
+mod fold;
 mod life;
 mod phase;
+mod plan;
 mod request;
 mod status;
 
 pub use fact::{CancelFact, Echo, Fact, Ping, PingRecord, Submission, Tunnel, TunnelFact};
 pub use life::{Doubt, Life, Terms, TunnelRecord};
 pub use phase::{Cause, Ending, Job, Phase, Run};
+pub use plan::{Action, Plan};
 pub use request::{Refusal, Request, StopWish};
 pub use status::{EndStatus, Status, UnknownStatus};

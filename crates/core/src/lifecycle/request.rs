@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::life::{Doubt, Life};
+use super::phase::{Cause, Phase};
 use super::status::{EndStatus, Status};
 use crate::time::Timestamp;
 
@@ -22,6 +24,8 @@ pub enum Request {
         /// Why it was not sent, to be recorded.
         why: String,
     },
+    /// Look again: knowledge older than the freshness interval will not do.
+    Look,
     /// Close the tunnel and keep it closed until it is asked for again.
     CloseTunnel,
     /// Open the tunnel again.
@@ -39,6 +43,8 @@ pub struct StopWish {
     pub status: EndStatus,
     /// When the scheduler last heard the cancel.
     pub cancelled_at: Option<Timestamp>,
+    /// Cancels that did not get through since.
+    pub failed: Option<Doubt>,
 }
 
 /// Why a request was refused. Nothing was changed.
@@ -56,4 +62,49 @@ pub enum Refusal {
     /// The submission may have been sent; only the scheduler can tell.
     #[error("the submission may have reached the scheduler")]
     MayBeSent,
+}
+
+impl Life {
+    /// The life after somebody wished for `request` at `now`.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it cannot be granted here; nothing changes then. An ended service refuses all but
+    /// [`Request::Look`], which makes it settle what it still owes.
+    pub fn request(&self, request: &Request, now: Timestamp) -> Result<Self, Refusal> {
+        let mut life = self.clone();
+        match (request, &self.phase) {
+            (Request::Look, _) => life.asked_at = Some(now),
+            (
+                Request::Stop { .. } | Request::Abandon { .. } | Request::CloseTunnel | Request::OpenTunnel,
+                Phase::Ended(ending),
+            ) => return Err(Refusal::Ended { status: ending.status.into(), at: ending.at }),
+            (Request::Stop { delay, status }, _) => {
+                let due = now.plus(*delay);
+                life.stop =
+                    Some(StopWish { asked_at: now, due, status: *status, cancelled_at: None, failed: None });
+                life.asked_at = Some(now);
+                if matches!(life.phase, Phase::Intent) {
+                    life.end_as_wished(now);
+                }
+            }
+            (Request::Abandon { why }, Phase::Intent) => {
+                life.end(EndStatus::Failed, Cause::NotSent(why.clone()), now);
+            }
+            (
+                Request::Abandon { .. },
+                Phase::Sending { .. }
+                | Phase::Accepted { .. }
+                | Phase::Pending { .. }
+                | Phase::Starting { .. }
+                | Phase::Healthy { .. }
+                | Phase::Unhealthy { .. },
+            ) => return Err(Refusal::MayBeSent),
+            (Request::CloseTunnel, _) => life.tunnel_unwanted = true,
+            (Request::OpenTunnel, _) => {
+                life.tunnel_unwanted = false;
+                life.asked_at = Some(now);
+            }
+        }
+        Ok(life)
+    }
 }

@@ -1,0 +1,61 @@
+//! `refresh` and `get_job`: look again.
+
+use super::error::EngineError;
+use super::perform::subject;
+use super::site::Engine;
+use super::turn::Entry;
+use crate::id::ServiceId;
+use crate::job::Sighting;
+use crate::lifecycle::{Fact, Request};
+use crate::ports::{Listing, Select};
+use crate::service::Service;
+
+impl Engine {
+    /// Looks at one service again and returns it as it is recorded then. Knowledge younger than the freshness interval
+    /// is not asked for again. What it still owes to the world is settled on the way.
+    ///
+    /// # Errors
+    /// Only the ledger's, and [`EngineError::Unknown`]; a cluster that does not answer leaves a doubt in the service.
+    pub async fn refresh(&self, id: ServiceId) -> Result<Service, EngineError> {
+        let mut entry = Entry::new(self.load(id).await?);
+        entry.request(Request::Look, self.clock.now())?;
+        self.turn_one(entry, &mut None).await
+    }
+
+    /// Looks at all unfinished services of this profile again, with one question to the scheduler for all of them.
+    ///
+    /// # Errors
+    /// Only the ledger's; a cluster that does not answer leaves a doubt in each service. Rows that cannot be read are
+    /// in the listing and harm no other.
+    pub async fn refresh_all(&self) -> Result<Listing, EngineError> {
+        let listing = self.ledger.list(Select::Unfinished).await?;
+        let now = self.clock.now();
+        let mut entries = Vec::with_capacity(listing.services.len());
+        for service in listing.services {
+            if service.spec.profile == self.profile {
+                let mut entry = Entry::new(service);
+                entry.request(Request::Look, now)?;
+                entries.push(entry);
+            }
+        }
+        Ok(Listing { services: self.turn(entries, &mut None).await?, damaged: listing.damaged })
+    }
+
+    /// Asks the scheduler about the job of one service, records what it says, and returns it.
+    ///
+    /// # Errors
+    /// [`EngineError::Survey`] if nothing could be learnt, and the ledger's.
+    pub async fn get_job(&self, id: ServiceId) -> Result<Sighting, EngineError> {
+        let service: Service = self.load(id).await?;
+        let survey = self.site.scheduler.survey(&[subject(&service)]).await?;
+        let sighting = survey
+            .sightings
+            .into_values()
+            .next()
+            .unwrap_or_else(|| Sighting::unseen("the scheduler's answer does not mention it"));
+        let mut entries = [Entry::new(service)];
+        entries[0].observe(Fact::Job(sighting.clone()), self.clock.now());
+        self.save(&mut entries, |_, _| true, &mut None).await?;
+        Ok(sighting)
+    }
+}

@@ -1,0 +1,48 @@
+//! `open_tunnel` and `close_tunnel`.
+
+use super::error::EngineError;
+use super::site::Engine;
+use super::turn::Entry;
+use crate::id::ServiceId;
+use crate::lifecycle::{Fact, Job, Request, Tunnel, TunnelFact};
+use crate::service::Service;
+
+impl Engine {
+    /// Makes sure that a tunnel to the service is open and keeps it so from now on; looks for the service's place
+    /// first if that is not known.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPlace`] if the job has not told where it listens, [`EngineError::Tunnel`] if the tunnel could
+    /// not be opened, [`EngineError::Refused`] if the service has ended.
+    pub async fn open_tunnel(&self, id: ServiceId) -> Result<Tunnel, EngineError> {
+        let mut entry = Entry::new(self.load(id).await?);
+        entry.request(Request::OpenTunnel, self.clock.now())?;
+        let service = self.turn_one(entry, &mut None).await?;
+        let Some(place) = service.life.phase.job().and_then(Job::place).cloned() else {
+            return Err(EngineError::NoPlace { why: service.life.why() });
+        };
+        let tunnel = self.open(id, &place, service.life.local_port, service.life.open_tunnel()).await?;
+        let mut entries = [Entry::new(service)];
+        entries[0].observe(Fact::Tunnel(TunnelFact::Open(tunnel.clone())), self.clock.now());
+        self.save(&mut entries, |_, _| true, &mut None).await?;
+        Ok(tunnel)
+    }
+
+    /// Closes the tunnel and keeps it closed until it is asked for again; the service runs on, unpinged. Closing what
+    /// is not open is done at once.
+    ///
+    /// # Errors
+    /// [`EngineError::Tunnel`] if it may still be open, [`EngineError::Refused`] if the service has ended.
+    pub async fn close_tunnel(&self, id: ServiceId) -> Result<Service, EngineError> {
+        let mut entries = [Entry::new(self.load(id).await?)];
+        entries[0].request(Request::CloseTunnel, self.clock.now())?;
+        self.save(&mut entries, |_, _| true, &mut None).await?;
+        if let Some(tunnel) = entries[0].service.life.open_tunnel().cloned() {
+            self.site.tunnels.close(&tunnel).await?;
+            entries[0].observe(Fact::Tunnel(TunnelFact::Closed), self.clock.now());
+            self.save(&mut entries, |_, _| true, &mut None).await?;
+        }
+        let [entry] = entries;
+        Ok(entry.service)
+    }
+}

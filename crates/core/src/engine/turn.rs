@@ -1,0 +1,271 @@
+//! One turn: look, decide, act, record, for many services at once.
+
+use futures_util::future::join;
+use futures_util::stream::{self, StreamExt as _};
+
+use super::error::{EngineError, error_chain};
+use super::perform::{subject, submission};
+use super::site::{Engine, Watch};
+use crate::id::ServiceId;
+use crate::lifecycle::{Action, Fact, Life, Request, Status, TunnelFact};
+use crate::ports::{Change, LedgerError, SaveOutcome, Select};
+use crate::service::{Event, Service};
+use crate::time::Timestamp;
+
+/// Rounds after which a turn ends, whatever is still planned. Five are needed at most: cancel or submit, survey, open,
+/// ping, survey.
+const ROUNDS: usize = 8;
+/// Pings and tunnels that are under way at once.
+const AT_ONCE: usize = 64;
+/// How often a change is tried again after another process was quicker.
+const SAVE_ATTEMPTS: usize = 16;
+
+/// A service on its way through a turn: what is saved of it, what was learnt since, and what follows from both.
+pub(super) struct Entry {
+    saved: Service,
+    pub(super) service: Service,
+    news: Vec<(News, Timestamp)>,
+    gone: bool,
+}
+
+/// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
+enum News {
+    Fact(Fact),
+    Request(Request),
+}
+
+impl Entry {
+    pub(super) fn new(service: Service) -> Self {
+        Self { saved: service.clone(), service, news: Vec::new(), gone: false }
+    }
+
+    pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
+        self.service.life = self.service.life.observe(&fact, now);
+        self.news.push((News::Fact(fact), now));
+    }
+
+    /// Wishes for something.
+    pub(super) fn request(&mut self, request: Request, now: Timestamp) -> Result<(), EngineError> {
+        self.service.life = self.service.life.request(&request, now)?;
+        self.news.push((News::Request(request), now));
+        Ok(())
+    }
+
+    /// Starts again from what another process has saved.
+    fn rebase(&mut self, saved: Service) {
+        self.service = saved.clone();
+        for (news, at) in &self.news {
+            let life = &self.service.life;
+            self.service.life = match news {
+                News::Fact(fact) => life.observe(fact, *at),
+                News::Request(request) => life.request(request, *at).unwrap_or_else(|_| life.clone()),
+            };
+        }
+        self.saved = saved;
+    }
+
+    fn change(&self, now: Timestamp) -> Change {
+        let (from, to) = (self.saved.status(), self.service.status());
+        let why = self.service.life.why();
+        let event = (from != to).then_some(Event { at: now, from: Some(from), to, why });
+        Change { service: self.service.clone(), event }
+    }
+
+    fn has_changed(&self) -> bool {
+        !self.gone && self.saved.life != self.service.life
+    }
+
+    /// Whether the change must not be lost or should be seen at once. A server's silence is kept back until the
+    /// scheduler was asked: if its job has ended, it was never UNHEALTHY.
+    fn is_urgent(&self, now: Timestamp) -> bool {
+        let (saved, life) = (&self.saved.life, &self.service.life);
+        if life.status() == Status::Unhealthy && !life.plan(now).actions.is_empty() {
+            return false;
+        }
+        let owned = |life: &Life| {
+            (life.status(), life.phase.job().map(|job| job.id.clone()), life.open_tunnel().cloned())
+        };
+        saved.stop != life.stop || owned(saved) != owned(life)
+    }
+}
+
+impl Engine {
+    /// Carries out what the services plan until nothing is left to do now, and returns them as they are recorded.
+    /// Services that were removed meanwhile are left out.
+    pub(super) async fn turn(
+        &self,
+        entries: Vec<Entry>,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<Vec<Service>, EngineError> {
+        let mut entries = entries;
+        for _ in 0..ROUNDS {
+            let acted = self.round(&mut entries, watch).await?;
+            if !acted {
+                break;
+            }
+        }
+        self.save(&mut entries, |_, _| true, watch).await?;
+        Ok(entries.into_iter().filter(|entry| !entry.gone).map(|entry| entry.service).collect())
+    }
+
+    /// Carries out each service's plan once and says whether there was anything to do.
+    async fn round(&self, entries: &mut [Entry], watch: &mut Option<Watch<'_>>) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let (mut actions, mut looked_for) = (Vec::new(), Vec::new());
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
+            for action in entry.service.life.plan(now).actions {
+                if action == Action::Survey {
+                    looked_for.push(subject(&entry.service));
+                }
+                actions.push((index, action));
+            }
+        }
+        if actions.is_empty() {
+            return Ok(false);
+        }
+        let actions = self.announce(entries, actions, watch).await?;
+        let shown: &[Entry] = entries;
+        let acts = stream::iter(actions)
+            .map(|(index, action)| async move { (index, self.act(&shown[index].service, action).await) })
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>();
+        let (facts, mut sightings) = join(acts, self.survey(&looked_for)).await;
+        let now = self.clock.now();
+        for (index, fact) in facts {
+            if let Some(fact) = fact {
+                entries[index].observe(fact, now);
+            }
+        }
+        for entry in entries.iter_mut() {
+            if let Some(sighting) = sightings.remove(&entry.service.id) {
+                entry.observe(Fact::Job(sighting), now);
+            }
+        }
+        self.save(entries, Entry::is_urgent, watch).await?;
+        Ok(true)
+    }
+
+    /// Records every submission before it is sent, and drops those that another process was quicker to send.
+    async fn announce(
+        &self,
+        entries: &mut [Entry],
+        actions: Vec<(usize, Action)>,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<Vec<(usize, Action)>, EngineError> {
+        let mut announced = Vec::with_capacity(actions.len());
+        for (index, action) in actions {
+            if action != Action::Submit || self.announce_submission(&mut entries[index], watch).await? {
+                announced.push((index, action));
+            }
+        }
+        Ok(announced)
+    }
+
+    /// Records that a submission is about to be sent; `false` if another process has changed the service meanwhile.
+    pub(super) async fn announce_submission(
+        &self,
+        entry: &mut Entry,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        entry.observe(Fact::Submitting, now);
+        let outcome = self.ledger.save(&[entry.change(now)]).await?;
+        entry.news.clear();
+        match outcome.first() {
+            Some(SaveOutcome::Saved(saved)) => {
+                entry.service.generation = *saved;
+                entry.saved = entry.service.clone();
+                Ok(true)
+            }
+            Some(SaveOutcome::Conflict) | None => {
+                self.reload(entry).await?;
+                show(watch, &entry.service);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Performs one action of one service; a survey is made for all of them at once, elsewhere.
+    async fn act(&self, service: &Service, action: Action) -> Option<Fact> {
+        Some(match action {
+            Action::Survey => return None,
+            Action::Submit => submission(&self.submit(service).await),
+            Action::Open { place, local_port, before } => {
+                Fact::Tunnel(match self.open(service.id, &place, local_port, before.as_ref()).await {
+                    Ok(tunnel) => TunnelFact::Open(tunnel),
+                    Err(error) => TunnelFact::Unopened(error_chain(&error)),
+                })
+            }
+            Action::Ping { tunnel } => self.ping(service, &tunnel).await,
+            Action::Cancel { job } => self.cancel(service.id, &job).await,
+            Action::Close { tunnel } => self.close(&tunnel).await,
+        })
+    }
+
+    /// Saves those changed entries that `which` picks; where another process was quicker, what was learnt is applied
+    /// to what that one has saved.
+    pub(super) async fn save(
+        &self,
+        entries: &mut [Entry],
+        which: impl Fn(&Entry, Timestamp) -> bool,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let mut open: Vec<usize> =
+            (0..entries.len()).filter(|i| entries[*i].has_changed() && which(&entries[*i], now)).collect();
+        for _ in 0..SAVE_ATTEMPTS {
+            if open.is_empty() {
+                return Ok(());
+            }
+            let changes: Vec<Change> = open.iter().map(|i| entries[*i].change(now)).collect();
+            let outcomes = self.ledger.save(&changes).await?;
+            let mut conflicts = Vec::new();
+            for (index, outcome) in open.into_iter().zip(outcomes) {
+                let entry = &mut entries[index];
+                match outcome {
+                    SaveOutcome::Saved(generation) => {
+                        entry.service.generation = generation;
+                        entry.saved = entry.service.clone();
+                        entry.news.clear();
+                        show(watch, &entry.service);
+                    }
+                    SaveOutcome::Conflict => {
+                        self.reload(entry).await?;
+                        if entry.has_changed() {
+                            conflicts.push(index);
+                        }
+                    }
+                }
+            }
+            open = conflicts;
+        }
+        match open.first() {
+            Some(index) => Err(LedgerError::Conflict { id: entries[*index].service.id }.into()),
+            None => Ok(()),
+        }
+    }
+
+    async fn reload(&self, entry: &mut Entry) -> Result<(), EngineError> {
+        match self.ledger.list(Select::Id(entry.service.id)).await?.services.into_iter().next() {
+            Some(saved) => entry.rebase(saved),
+            None => entry.gone = true,
+        }
+        Ok(())
+    }
+
+    /// Makes one turn for one service.
+    pub(super) async fn turn_one(
+        &self,
+        entry: Entry,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<Service, EngineError> {
+        let id: ServiceId = entry.service.id;
+        self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
+    }
+}
+
+pub(super) fn show(watch: &mut Option<Watch<'_>>, service: &Service) {
+    if let Some(watch) = watch {
+        watch(service);
+    }
+}

@@ -1,0 +1,299 @@
+//! Planning: what is to be done now, and when to ask again, derived from the state alone.
+//!
+//! A plan follows from where a life stands and never from how it got there, so whoever was killed plans the same
+//! again. The way to a verdict is always the same: make sure of the tunnel, ping, and only if the ping was not
+//! answered (or the scheduler's word is too old) ask about the job.
+
+use std::time::Duration;
+
+use super::fact::{Echo, Tunnel};
+use super::life::{Doubt, Life, TunnelRecord};
+use super::phase::{Ending, Job, Phase, Run};
+use super::request::StopWish;
+use super::status::Status;
+use crate::id::JobId;
+use crate::job::Place;
+use crate::time::Timestamp;
+
+/// One thing to do. Those of one plan may be done in any order; their answers are facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Submit the job; fold [`super::Fact::Submitting`] and save first. Answers: [`super::Fact::Submission`].
+    Submit,
+    /// Ask the scheduler. Answers: [`super::Fact::Job`].
+    Survey,
+    /// Make sure that a tunnel to the place is open. Answers: [`super::TunnelFact::Open`] or `Unopened`.
+    Open {
+        /// Where it must lead.
+        place: Place,
+        /// The local port to keep, once one is chosen.
+        local_port: Option<u16>,
+        /// The tunnel that there was.
+        before: Option<Tunnel>,
+    },
+    /// Ask the server for its health path. Answers: [`super::Fact::Ping`].
+    Ping {
+        /// Through this tunnel.
+        tunnel: Tunnel,
+    },
+    /// Cancel the job. Answers: [`super::Fact::Cancel`].
+    Cancel {
+        /// The job.
+        job: JobId,
+    },
+    /// Close the tunnel. Answers: [`super::TunnelFact::Closed`] or `Unclosed`.
+    Close {
+        /// The tunnel.
+        tunnel: Tunnel,
+    },
+}
+
+/// What to do now, and when to ask again if nothing else happens.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is to be done now; empty if there is only to wait.
+    pub actions: Vec<Action>,
+    /// When to plan again; `None` if nothing is awaited any more.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// How often a server that has not answered yet is pinged.
+const PING_STARTING: Duration = Duration::from_millis(500);
+/// How often a server that answers is pinged.
+const PING_HEALTHY: Duration = Duration::from_secs(5);
+/// How often a server that answered once is pinged.
+const PING_UNHEALTHY: Duration = Duration::from_secs(2);
+/// How long a cancel that was heard may take to show before it is sent again.
+const CANCEL_AGAIN: Duration = Duration::from_secs(60);
+/// The longest time between two attempts at what keeps failing.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+impl Life {
+    /// What is to be done at `now`, and when to ask again.
+    pub fn plan(&self, now: Timestamp) -> Plan {
+        let mut plan = match &self.phase {
+            Phase::Intent => self.plan_submission(now),
+            Phase::Sending { .. } => self.plan_survey(now),
+            Phase::Accepted { job }
+            | Phase::Pending { job }
+            | Phase::Starting { job }
+            | Phase::Healthy { job }
+            | Phase::Unhealthy { job } => self.plan_job(job, now),
+            Phase::Ended(ending) => self.plan_debts(ending, now),
+        };
+        plan.wake_at = plan.wake_at.map(|at| at.max(now));
+        plan
+    }
+
+    fn plan_submission(&self, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        match self.not_before(now) {
+            Some(at) => plan.wake(at),
+            None => plan.act(Action::Submit, now),
+        }
+        plan
+    }
+
+    fn plan_survey(&self, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        if self.is_survey_due(now) {
+            plan.act(Action::Survey, now);
+        }
+        plan.wake(self.next_survey(now));
+        plan
+    }
+
+    fn plan_job(&self, job: &Job, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        if let Some(stop) = &self.stop {
+            self.plan_stop(stop, job, now, &mut plan);
+        }
+        if let (true, Some(tunnel)) = (self.tunnel_unwanted, self.open_tunnel()) {
+            plan.act(Action::Close { tunnel: tunnel.clone() }, now);
+        }
+        let unverified = job.run.as_ref().is_none_or(|run| is_older(run.verified_at, self.terms.verify, now));
+        let survey = self.is_survey_due(now);
+        if survey && unverified || !self.plan_ping(job, now, &mut plan) && survey && self.needs_survey(job) {
+            plan.act(Action::Survey, now);
+        }
+        plan.wake(self.next_survey(now));
+        let pings = !self.tunnel_unwanted && !self.is_cancelled();
+        if let (Some(_), Some(ping), true) = (job.place(), &self.ping, pings) {
+            plan.wake(ping.at.min(now).plus(self.ping_pace()));
+        }
+        plan
+    }
+
+    fn plan_stop(&self, stop: &StopWish, job: &Job, now: Timestamp, plan: &mut Plan) {
+        let again = match (stop.cancelled_at, &stop.failed) {
+            (Some(heard), _) => heard.min(now).plus(CANCEL_AGAIN),
+            (None, Some(failed)) if !self.is_asked_after(Some(failed.last)) => failed.retry_at(),
+            (None, Some(_) | None) => stop.due,
+        };
+        if again.max(stop.due) > now {
+            plan.wake(again.max(stop.due));
+        } else {
+            plan.act(Action::Cancel { job: job.id.clone() }, now);
+        }
+    }
+
+    /// Plans the next step towards a ping and says whether there is one to take now.
+    fn plan_ping(&self, job: &Job, now: Timestamp, plan: &mut Plan) -> bool {
+        let Some(Run { place: Some(place), .. }) = &job.run else { return false };
+        if self.tunnel_unwanted || self.is_cancelled() || !self.is_ping_due(now) {
+            return false;
+        }
+        match &self.tunnel {
+            Some(TunnelRecord { tunnel, checked_at })
+                if tunnel.place.is_same_address(place) && !is_older(*checked_at, self.terms.fresh, now) =>
+            {
+                plan.act(Action::Ping { tunnel: tunnel.clone() }, now);
+            }
+            before => {
+                let before = before.as_ref().map(|record| record.tunnel.clone());
+                let open = Action::Open { place: place.clone(), local_port: self.local_port, before };
+                plan.act(open, now);
+            }
+        }
+        true
+    }
+
+    fn plan_debts(&self, ending: &Ending, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        let debts = [
+            ending
+                .job
+                .as_ref()
+                .filter(|_| ending.owes_cancel)
+                .map(|job| Action::Cancel { job: job.id.clone() }),
+            self.open_tunnel().map(|tunnel| Action::Close { tunnel: tunnel.clone() }),
+        ];
+        for debt in debts.into_iter().flatten() {
+            match self.not_before(now) {
+                Some(at) => plan.wake(at),
+                None => plan.act(debt, now),
+            }
+        }
+        plan
+    }
+
+    /// Whether the verdict still needs the scheduler's word after a ping was made, or could not be.
+    fn needs_survey(&self, job: &Job) -> bool {
+        match &self.phase {
+            Phase::Healthy { .. } => {
+                job.place().is_none()
+                    || self.tunnel_unwanted
+                    || !self.ping.as_ref().is_some_and(|ping| ping.counted)
+                    || self.is_cancelled()
+            }
+            Phase::Intent
+            | Phase::Sending { .. }
+            | Phase::Accepted { .. }
+            | Phase::Pending { .. }
+            | Phase::Starting { .. }
+            | Phase::Unhealthy { .. } => true,
+            Phase::Ended(_) => false,
+        }
+    }
+
+    fn is_survey_due(&self, now: Timestamp) -> bool {
+        let Some(looked_at) = self.looked_at else { return true };
+        is_older(looked_at, self.survey_pace(now), now) || self.is_asked_after(Some(looked_at))
+    }
+
+    fn next_survey(&self, now: Timestamp) -> Option<Timestamp> {
+        let looked_at = self.looked_at.unwrap_or(now).min(now);
+        Some(looked_at.plus(self.survey_pace(now)))
+    }
+
+    fn is_ping_due(&self, now: Timestamp) -> bool {
+        let Some(ping) = &self.ping else { return true };
+        is_older(ping.at, self.ping_pace(), now) || self.is_asked_after(Some(ping.at))
+    }
+
+    /// Whether somebody asked for fresh knowledge when that of `at` was stale already.
+    fn is_asked_after(&self, at: Option<Timestamp>) -> bool {
+        match (self.asked_at, at) {
+            (Some(asked_at), Some(at)) => asked_at > at && asked_at.since(at) >= self.terms.fresh,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// How long to leave the scheduler alone: the longer nothing has changed, and the more often it gave no answer,
+    /// the longer.
+    fn survey_pace(&self, now: Timestamp) -> Duration {
+        let tenth = now.since(self.since) / 10;
+        let stopping = self.stop.as_ref().and_then(|stop| stop.cancelled_at);
+        let pace = match (self.status(), stopping) {
+            (_, Some(cancelled_at)) => {
+                (now.since(cancelled_at) / 5).clamp(Duration::from_millis(500), Duration::from_secs(10))
+            }
+            (Status::Submitted | Status::Pending | Status::Starting, None) => {
+                if self.answers_unpublished() {
+                    Duration::from_secs(1)
+                } else {
+                    tenth.clamp(Duration::from_secs(1), Duration::from_secs(10))
+                }
+            }
+            (Status::Healthy, None) => self.terms.verify,
+            (Status::Unhealthy, None) => tenth.clamp(Duration::from_secs(2), Duration::from_secs(30)),
+            (Status::Stopped | Status::Timeout | Status::Failed, None) => self.terms.verify,
+        };
+        pace.max(self.doubt.as_ref().map_or(Duration::ZERO, Doubt::back_off))
+    }
+
+    /// Whether something answers at the place although the job has not published it yet: it may do so any moment.
+    fn answers_unpublished(&self) -> bool {
+        let published = self.phase.job().and_then(Job::place).is_some_and(|place| place.listening);
+        !published && self.ping.as_ref().is_some_and(|ping| ping.echo == Echo::Answered)
+    }
+
+    fn ping_pace(&self) -> Duration {
+        match self.status() {
+            Status::Submitted | Status::Pending | Status::Starting => PING_STARTING,
+            Status::Healthy => PING_HEALTHY,
+            Status::Unhealthy => PING_UNHEALTHY,
+            Status::Stopped | Status::Timeout | Status::Failed => PING_HEALTHY,
+        }
+    }
+
+    /// When to try again what came to nothing; `None` if it is to be tried now.
+    fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
+        let doubt = self.doubt.as_ref()?;
+        let at = doubt.retry_at();
+        (at > now && doubt.last <= now && !self.is_asked_after(Some(doubt.last))).then_some(at)
+    }
+}
+
+impl Plan {
+    fn act(&mut self, action: Action, now: Timestamp) {
+        self.actions.push(action);
+        self.wake(Some(now));
+    }
+
+    fn wake(&mut self, at: impl Into<Option<Timestamp>>) {
+        self.wake_at = match (self.wake_at, at.into()) {
+            (Some(known), Some(at)) => Some(known.min(at)),
+            (known, at) => known.or(at),
+        };
+    }
+}
+
+impl Doubt {
+    /// How long to wait after the last failure: 1 s, doubled by each further one, up to a minute.
+    fn back_off(&self) -> Duration {
+        let doublings = self.count.saturating_sub(1).min(6);
+        Duration::from_secs(1 << doublings).min(BACK_OFF_MAX)
+    }
+
+    fn retry_at(&self) -> Timestamp {
+        self.last.plus(self.back_off())
+    }
+}
+
+/// Whether `at` is at least `limit` ago. A time in the future is (clocks jump): waiting for it could take for ever.
+fn is_older(at: Timestamp, limit: Duration, now: Timestamp) -> bool {
+    at > now || now.since(at) >= limit
+}
