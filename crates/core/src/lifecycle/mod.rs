@@ -11,6 +11,7 @@ mod phase;
 mod plan;
 mod request;
 mod status;
+pub mod table;
 
 pub use fact::{CancelFact, Echo, Fact, Ping, PingRecord, Submission, Tunnel, TunnelFact};
 pub use life::{Doubt, Life, Terms, TunnelRecord};
