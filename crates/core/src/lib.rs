@@ -10,6 +10,7 @@ pub mod job;
 pub mod lifecycle;
 pub mod ports;
 pub mod resources;
+pub mod runner;
 pub mod service;
 pub mod spec;
 pub mod time;

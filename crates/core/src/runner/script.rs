@@ -1,0 +1,150 @@
+//! Puts the script of one service together.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::quote::quote;
+use crate::id::ServiceId;
+use crate::spec::{ServiceSpec, SpecError};
+
+/// The functions that are the same for every service.
+const FUNCTIONS: &str = include_str!("runner.bash");
+
+/// Variables that bash or the runner itself governs.
+const RESERVED: [&str; 12] = [
+    "BASHOPTS",
+    "BASHPID",
+    "BASH_VERSINFO",
+    "EUID",
+    "IFS",
+    "PORT",
+    "PPID",
+    "RANDOM",
+    "SECONDS",
+    "SHELLOPTS",
+    "TOWLINE_SERVICE",
+    "UID",
+];
+
+/// What a scheduler's adapter knows of the run, where the spec does not tell.
+///
+/// The shell expressions are the adapter's own text and are put into the script as they are; each stands on the
+/// right of an assignment, so that an expansion in it needs no quotes against splitting.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner<'a> {
+    /// The service, for people and for the mark `TOWLINE_SERVICE` in the environment of its processes.
+    pub id: ServiceId,
+    /// Shell expression of the service's directory, such as `"$HOME"/.towline/services/UUID`.
+    pub dir: &'a str,
+    /// Shell expression of the job's id, such as `$SLURM_JOB_ID`.
+    pub job: &'a str,
+    /// Shell expression of the host as clients reach it, such as `$SLURMD_NODENAME`.
+    pub host: &'a str,
+    /// Shell expression of how often the job was started before: 0, or `${SLURM_RESTART_COUNT:-0}`.
+    pub restarts: &'a str,
+    /// Whether clients are on that same host, so that a server on its loopback interface is in their reach.
+    pub same_host: bool,
+    /// How long the service may run, in whole seconds, where the scheduler does not watch over that itself.
+    pub time_limit: Option<Duration>,
+}
+
+/// Renders the bash text that runs `spec`; the adapter puts `#!/bin/bash` and its own lines in front of it.
+///
+/// It publishes `place.json` once a process of the service listens on the port, and leaves `exit.json` when the
+/// service has ended; a TERM or INT ends the service. Its standard output and error are the service's log.
+///
+/// # Errors
+/// The first part of the spec that cannot be run anywhere ([`ServiceSpec::check`]).
+pub fn render(spec: &ServiceSpec, runner: &Runner<'_>) -> Result<String, SpecError> {
+    spec.check()?;
+    let mut text = String::with_capacity(FUNCTIONS.len() + 2048);
+    head(&mut text, spec, runner)?;
+    text.push_str(FUNCTIONS);
+    tail(&mut text, spec)?;
+    Ok(text)
+}
+
+/// Renders the file `env` of the service's directory: shell lines that set its environment. Keep it at mode 0600.
+///
+/// # Errors
+/// A name that is no variable's, or one that bash or the runner governs, such as `PORT`.
+pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
+    spec.check()?;
+    let mut text = String::new();
+    for (name, value) in &spec.env {
+        if RESERVED.contains(&name.as_str()) {
+            return Err(SpecError::new("env", format!("{name} is set where the service runs")));
+        }
+        let value = quote(value)?;
+        // Writing to a String cannot fail.
+        drop(writeln!(text, "export {name}={value}"));
+    }
+    Ok(text)
+}
+
+fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<(), SpecError> {
+    let Runner { id, dir, job, host, restarts, .. } = runner;
+    let name = &spec.name;
+    let chdir = spec.chdir.as_deref().map(directory).transpose()?.unwrap_or_default();
+    let limit = runner.time_limit.map_or(0, |limit| limit.as_secs().max(1));
+    let same_host = if runner.same_host { "1" } else { "" };
+    drop(write!(
+        text,
+        "# --- Service {name} ---\n\
+         towline_service={id}\n\
+         towline_dir={dir}\n\
+         towline_job={job}\n\
+         towline_restarts={restarts}\n\
+         # The host as clients reach it, and whether they are on that same host.\n\
+         towline_host={host}\n\
+         towline_same_host={same_host}\n\
+         # Working directory; the home directory if empty.\n\
+         towline_chdir={chdir}\n\
+         # Seconds that the command may run; 0 where the scheduler watches over that.\n\
+         towline_limit={limit}\n\
+         # The command; $PORT is chosen when it is started.\n\
+         towline_command() {{ towline_argv=({}); }}\n\n",
+        command(&spec.command)?
+    ));
+    Ok(())
+}
+
+fn tail(text: &mut String, spec: &ServiceSpec) -> Result<(), SpecError> {
+    text.push_str("\n# --- The run ---\ntowline_prepare\n");
+    for (index, line) in spec.setup.iter().enumerate() {
+        // By eval, so that an open quote or bracket ends with the line that it is in.
+        drop(writeln!(text, "eval {} || towline_setup_failed {} $?", quote(line)?, index + 1));
+    }
+    text.push_str("towline_serve\n");
+    Ok(())
+}
+
+fn command(words: &[String]) -> Result<String, SpecError> {
+    let words: Result<Vec<String>, SpecError> = words.iter().map(|word| with_port(word)).collect();
+    Ok(words?.join(" "))
+}
+
+/// One word of the command, with each `{port}` in it left to the shell to fill in.
+fn with_port(word: &str) -> Result<String, SpecError> {
+    if !word.contains("{port}") {
+        return quote(word);
+    }
+    let mut pieces = Vec::new();
+    for piece in word.split("{port}") {
+        pieces.push(if piece.is_empty() { String::new() } else { quote(piece)? });
+    }
+    Ok(pieces.join("\"$PORT\""))
+}
+
+/// A directory as the user names it; `~` is the home directory where the job runs.
+fn directory(dir: &str) -> Result<String, SpecError> {
+    match dir.strip_prefix('~') {
+        Some("" | "/") => Ok("$HOME".to_owned()),
+        Some(rest) if rest.starts_with('/') => Ok(format!("$HOME{}", quote(rest)?)),
+        _ => quote(dir),
+    }
+}
+
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod tests;
