@@ -77,7 +77,7 @@ pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
         }
         let value = quote(value)?;
         // Writing to a String cannot fail.
-        drop(writeln!(text, "export {name}={value}"));
+        let _ = writeln!(text, "export {name}={value}");
     }
     Ok(text)
 }
@@ -88,7 +88,7 @@ fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<()
     let chdir = spec.chdir.as_deref().map(directory).transpose()?.unwrap_or_default();
     let limit = runner.time_limit.map_or(0, |limit| limit.as_secs().max(1));
     let same_host = if runner.same_host { "1" } else { "" };
-    drop(write!(
+    let _ = write!(
         text,
         "# --- Service {name} ---\n\
          towline_service={id}\n\
@@ -105,7 +105,7 @@ fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<()
          # The command; $PORT is chosen when it is started.\n\
          towline_command() {{ towline_argv=({}); }}\n\n",
         command(&spec.command)?
-    ));
+    );
     Ok(())
 }
 
@@ -113,7 +113,7 @@ fn tail(text: &mut String, spec: &ServiceSpec) -> Result<(), SpecError> {
     text.push_str("\n# --- The run ---\ntowline_prepare\n");
     for (index, line) in spec.setup.iter().enumerate() {
         // By eval, so that an open quote or bracket ends with the line that it is in.
-        drop(writeln!(text, "eval {} || towline_setup_failed {} $?", quote(line)?, index + 1));
+        let _ = writeln!(text, "eval {} || towline_setup_failed {} $?", quote(line)?, index + 1);
     }
     text.push_str("towline_serve\n");
     Ok(())
