@@ -9,7 +9,7 @@ spawn_init() {
     local name=$1
     shift
     rm -f -- "$STATE/run/$name.pid" "$STATE/run/$name.ready"
-    env -i "$RACK_MARK" HOME_SIZE="$HOME_SIZE" PATH="$PATH" setsid "$@" \
+    env -i "$RACK_MARK" HOME_SIZE="$HOME_SIZE" HOME_INODES="$HOME_INODES" PATH="$PATH" setsid "$@" \
         /bin/bash "$CLUSTER_SCRIPTS/init" "$STATE" "$name" \
         </dev/null >>"$STATE/run/$name.log" 2>&1 9>&- &
     if wait_for 10 grep -qs ready "$STATE/run/$name.ready" && is_up "$name"; then return; fi
@@ -25,11 +25,15 @@ boot_host() {
     local host=$1 own=$STATE/hosts/$1
     install -d -m 0755 "$own" "$own/log" "$own/spool"
     echo "$host" >"$own/hostname"
-    remove_cgroups "$host"
+    remove_cgroups "$host" || true
     spawn_init "$host" nsenter -t "$(pid_of rack)" -m -p -- \
         unshare --mount --uts --ipc --net --pid --fork --
     cable "$host"
+    cp -- "$STATE/run/$host.pid" "$STATE/run/$host.cabled"
 }
+
+# A host that was killed half-way through its boot has no complete network.
+is_booted() { is_up "$1" && cmp -s "$STATE/run/$1.pid" "$STATE/run/$1.cabled"; }
 
 on_switch() { nsenter -t "$(pid_of rack)" -n -- "$@"; }
 
@@ -52,6 +56,7 @@ cable_outside() {
     local pid=$1
     ip link delete "$OUTSIDE_DEV" 2>/dev/null || true
     ip link add "$OUTSIDE_DEV" type veth peer name ext0 netns "$pid"
+    ip link set "$OUTSIDE_DEV" alias "$STATE"
     ip address add "$OUTSIDE_ADDR/24" dev "$OUTSIDE_DEV"
     ip link set "$OUTSIDE_DEV" up
     ip route replace unreachable "$INSIDE_NET"
@@ -77,8 +82,8 @@ host_is_gone() { ! is_up "$1"; }
 # Debian's slurmd names its control groups after the node.
 remove_cgroups() {
     local dir
-    for dir in /sys/fs/cgroup/*/"slurm_$1" /sys/fs/cgroup/"slurm_$1"; do
-        if [[ -d $dir ]]; then find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || true; fi
+    for dir in /sys/fs/cgroup/*/"slurm_$1"; do
+        if [[ -d $dir ]]; then find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || return 1; fi
     done
 }
 
@@ -103,7 +108,15 @@ stop_rack() {
     wait_for 10 kill_marked || die "processes of the cluster do not end: $(marked_processes)"
 }
 
+# The alias tells whose device it is; one without was left by an `up` that was killed just then.
+is_our_network() {
+    local alias
+    alias=$(cat "/sys/class/net/$OUTSIDE_DEV/ifalias" 2>/dev/null) || return 0
+    [[ $alias == "$STATE" || (-z $alias && -d $STATE/run) ]]
+}
+
 remove_network() {
+    is_our_network || return 0
     ip link delete "$OUTSIDE_DEV" 2>/dev/null || true
     ip link delete "$DELAY_DEV" 2>/dev/null || true
     ip route delete unreachable "$INSIDE_NET" 2>/dev/null || true

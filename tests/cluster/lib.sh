@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What all commands of the test cluster share: names, addresses, the lock, and the ways into a host.
 
 set -euo pipefail
@@ -27,6 +27,7 @@ OUTSIDE_DEV=towline0
 DELAY_DEV=towline1
 
 HOME_SIZE=3g
+HOME_INODES=400k
 
 say() { printf '%s\n' "$*" >&2; }
 warn() { say "warning: $*"; }
@@ -55,11 +56,12 @@ take_lock() {
 
 # wait_for SECONDS COMMAND...: until the command succeeds; fails when the time is over.
 wait_for() {
-    local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+    local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) pause=5
     shift
     until "$@"; do
         ((${EPOCHREALTIME/[.,]/} < end)) || return 1
-        sleep 0.05
+        sleep "$(printf '0.%02d' "$pause")"
+        pause=$((pause < 40 ? pause + 2 : 40))
     done
 }
 

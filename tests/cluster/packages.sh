@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Debian packages: what is missing is named, installed without starting any service, and stays.
 
 PACKAGES=(slurmctld slurmd slurmdbd slurm-client munge mariadb-server-core openssh-server openssh-client
@@ -73,8 +73,6 @@ refuse_taken_network() {
         taken=$(ip route show root "$net" | grep -v "dev $OUTSIDE_DEV " | grep -v '^unreachable' || true)
         [[ -z $taken ]] || die "this machine already uses $net: $taken"
     done
-    if [[ -e /sys/class/net/$OUTSIDE_DEV ]]; then
-        [[ -n $(marked_processes) || -d $STATE/run ]] ||
-            die "device $OUTSIDE_DEV exists: a cluster with another state directory runs"
-    fi
+    is_our_network || die "a test cluster with the state directory \
+$(cat "/sys/class/net/$OUTSIDE_DEV/ifalias") is up on this machine; there can be only one"
 }

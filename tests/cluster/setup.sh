@@ -6,7 +6,7 @@ make_etc() {
     rm -rf -- "$etc"
     cp -a /etc "$etc"
     # What this machine's owner set up for themselves is not a cluster's.
-    rm -rf -- "${etc:?}"/{slurm,munge,ssh,profile.d,environment,cron*}
+    rm -rf -- "${etc:?}"/{slurm,munge,ssh,profile.d,environment,pip.conf,cron*}
     mkdir -m 0755 "$etc"/{slurm,munge,ssh,profile.d}
     add_accounts "$etc"
     name_hosts >"$etc/hosts"
@@ -18,9 +18,10 @@ make_etc() {
     chmod 0400 "$etc/munge/munge.key"
 }
 
-# The password is "*": with "!" an account counts as locked, and sshd without PAM refuses it.
+# No password of this machine goes with its /etc. It is "*": with "!" an account counts as locked, and sshd without PAM refuses it.
 add_accounts() {
     local etc=$1 user
+    sed -i 's/^\([^:]*\):[^:]*:/\1:*:/' "$etc/shadow"
     for user in "${USERS[@]}"; do
         if grep -q "^$user:" "$etc/passwd"; then
             sed -i "/^$user:/d" "$etc"/{passwd,shadow,group,gshadow}
@@ -104,6 +105,7 @@ END
 # The homes are mounted in the rack only, hence the detour through its mount namespace.
 make_home() {
     local user=$1 home=$STATE/home/$1
+    # shellcheck disable=SC2016 # expanded in there
     nsenter -t "$(pid_of rack)" -m -- /bin/bash -euc '
         user=$1 home=$2 key=$3
         mkdir -p -m 0700 "$home/.ssh"
