@@ -183,6 +183,20 @@ impl Life {
         self.stop.as_ref().is_some_and(|stop| stop.cancelled_at.is_some())
     }
 
+    /// Whether anything is left to do: it has not ended, or it ended owing a cancel or holding a tunnel.
+    pub const fn is_unfinished(&self) -> bool {
+        match &self.phase {
+            Phase::Ended(ending) => ending.owes_cancel || self.tunnel.is_some(),
+            Phase::Intent
+            | Phase::Sending { .. }
+            | Phase::Accepted { .. }
+            | Phase::Pending { .. }
+            | Phase::Starting { .. }
+            | Phase::Healthy { .. }
+            | Phase::Unhealthy { .. } => true,
+        }
+    }
+
     /// The open way to the server, as far as is known.
     pub fn open_tunnel(&self) -> Option<&Tunnel> {
         self.tunnel.as_ref().map(|record| &record.tunnel)

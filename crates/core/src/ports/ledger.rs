@@ -68,7 +68,8 @@ pub trait Ledger: Send + Sync {
     async fn insert(&self, service: &Service, event: &Event) -> Result<(), LedgerError>;
 
     /// Saves changes, each on its own: a row is written, with its event, only if its generation is still the one
-    /// that it was read with. One outcome a change, in their order. Either all that can be saved is, or nothing.
+    /// that it was read with. One outcome a change, in their order. Either all that can be saved is, or nothing. Only
+    /// the life is written: what was asked for, and when, stays as it was inserted.
     ///
     /// # Errors
     /// Any that concerns the database as a whole; then nothing was saved.
