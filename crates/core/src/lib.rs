@@ -13,4 +13,6 @@ pub mod resources;
 pub mod runner;
 pub mod service;
 pub mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
