@@ -1,1 +1,19 @@
 //! The ledger of services in SQLite or PostgreSQL, through SeaORM.
+//!
+//! [`Store`] implements the port [`towline_core::ports::Ledger`] on a [`Location`]: a file of SQLite, or a database of
+//! a PostgreSQL server. Opening creates what is missing and brings an older schema up to date.
+
+mod entity;
+mod faults;
+mod ledger;
+mod location;
+mod migration;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod row;
+mod save;
+mod sqlite;
+mod store;
+
+pub use location::{Location, LocationError, PostgresUrl};
+pub use store::{Store, StoreOptions};

@@ -1,0 +1,141 @@
+//! The port [`Ledger`] on a database.
+
+use async_trait::async_trait;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
+};
+use towline_core::id::ServiceId;
+use towline_core::ports::{Change, Ledger, LedgerError, Listing, SaveOutcome, Select};
+use towline_core::service::{Event, Service};
+
+use crate::entity::{event, service};
+use crate::row;
+use crate::save::save_all;
+use crate::store::Store;
+
+#[async_trait]
+impl Ledger for Store {
+    async fn insert(&self, service: &Service, event: &Event) -> Result<(), LedgerError> {
+        let bad = |problem| self.faults().failed(problem);
+        let model = row::from_service(service).map_err(bad)?;
+        let first = row::from_event(model.id.clone(), model.generation, event);
+        self.in_time(async {
+            loop {
+                let txn = self.begin().await?;
+                if self.insert_row(&txn, model.clone()).await? {
+                    let event = event::Entity::insert(first.clone().into_active_model());
+                    event.exec_without_returning(&txn).await.map_err(self.fault())?;
+                    return self.commit(txn).await;
+                }
+                if let Some(refusal) = self.refusal(&txn, service).await? {
+                    return Err(refusal);
+                }
+                // Whoever was in the way has ended or was removed in between: the way is free.
+            }
+        })
+        .await
+    }
+
+    async fn save(&self, changes: &[Change]) -> Result<Vec<SaveOutcome>, LedgerError> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.in_time(async {
+            let txn = self.begin().await?;
+            let outcomes = save_all(&txn, changes, self.faults()).await?;
+            self.commit(txn).await?;
+            Ok(outcomes)
+        })
+        .await
+    }
+
+    async fn list(&self, select: Select) -> Result<Listing, LedgerError> {
+        let query = match select {
+            Select::All => service::Entity::find(),
+            Select::Unfinished => service::Entity::find().filter(service::Column::Unfinished.eq(true)),
+            Select::Id(id) => service::Entity::find().filter(service::Column::Id.eq(id.to_string())),
+        };
+        let query = query.order_by_asc(service::Column::CreatedAt).order_by_asc(service::Column::Id);
+        let rows = async { self.db().query_all(query.as_query()).await.map_err(self.fault()) };
+        let mut listing = Listing::default();
+        for row in &self.in_time(rows).await? {
+            match row::to_service(row) {
+                Ok(service) => listing.services.push(service),
+                Err(damaged) => listing.damaged.push(damaged),
+            }
+        }
+        Ok(listing)
+    }
+
+    async fn history(&self, id: ServiceId) -> Result<Vec<Event>, LedgerError> {
+        let query = event::Entity::find()
+            .filter(event::Column::ServiceId.eq(id.to_string()))
+            .order_by(event::Column::Generation, Order::Asc);
+        let rows = async { self.db().query_all(query.as_query()).await.map_err(self.fault()) };
+        let rows = self.in_time(rows).await?;
+        rows.iter()
+            .map(row::to_event)
+            .collect::<Result<_, _>>()
+            .map_err(|problem| self.faults().corrupt(problem))
+    }
+
+    async fn remove(&self, id: ServiceId, generation: u64) -> Result<(), LedgerError> {
+        // A generation too great for the column is in no row.
+        let generation = i64::try_from(generation).map_err(|_| LedgerError::Conflict { id })?;
+        self.in_time(async {
+            // One statement: the history goes with its service, by the foreign key.
+            let removed = service::Entity::delete_many()
+                .filter(service::Column::Id.eq(id.to_string()))
+                .filter(service::Column::Generation.eq(generation))
+                .exec(self.db())
+                .await
+                .map_err(self.fault())?;
+            if removed.rows_affected == 0 { Err(LedgerError::Conflict { id }) } else { Ok(()) }
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Inserts a row and says whether nothing was in the way: no row of that id, and none of that name that has not
+    /// ended. Waits for other programs that are about to insert such a row.
+    async fn insert_row(
+        &self,
+        txn: &DatabaseTransaction,
+        model: service::Model,
+    ) -> Result<bool, LedgerError> {
+        let rows = service::Entity::insert(model.into_active_model())
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(txn)
+            .await
+            .map_err(self.fault())?;
+        Ok(matches!(rows, sea_orm::TryInsertResult::Inserted(1)))
+    }
+
+    /// Why a service could not be inserted, if the row in the way is still there.
+    async fn refusal(
+        &self,
+        txn: &DatabaseTransaction,
+        service: &Service,
+    ) -> Result<Option<LedgerError>, LedgerError> {
+        let ids = || service::Entity::find().select_only().column(service::Column::Id);
+        let same_id = ids().filter(service::Column::Id.eq(service.id.to_string()));
+        if same_id.into_tuple::<String>().one(txn).await.map_err(self.fault())?.is_some() {
+            return Ok(Some(LedgerError::Exists { id: service.id }));
+        }
+        let holder = ids()
+            .filter(service::Column::Name.eq(service.spec.name.as_str()))
+            .filter(service::Column::Ended.eq(false));
+        let Some(holder) = holder.into_tuple::<String>().one(txn).await.map_err(self.fault())? else {
+            return Ok(None);
+        };
+        let name = service.spec.name.to_string();
+        match holder.parse() {
+            Ok(id) => Ok(Some(LedgerError::NameTaken { name, id })),
+            Err(_) => Err(self.faults().corrupt(format!("service {holder:?} has a bad id"))),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The PostgreSQL server that tests may use.
+
+use std::io::Write;
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use towline_store::{Location, Store};
+use uuid::Uuid;
+
+/// Names the server: a URL whose user may create schemas. `scripts/postgres-for-tests start` prints one.
+const VARIABLE: &str = "TOWLINE_TEST_POSTGRES_URL";
+
+/// A schema of its own, gone when it is dropped by [`Schema::remove`].
+pub(crate) struct Schema {
+    admin: DatabaseConnection,
+    name: String,
+    url: String,
+}
+
+impl Schema {
+    /// Makes one, or says on the real standard error that the test `test` is skipped.
+    pub(crate) async fn create(test: &str) -> Option<Self> {
+        let Ok(server) = std::env::var(VARIABLE) else {
+            // Not by a macro: the test runner would swallow it.
+            writeln!(std::io::stderr(), "SKIPPED {test}: {VARIABLE} is not set").unwrap();
+            return None;
+        };
+        let name = format!("towline_{}", Uuid::now_v7().simple());
+        let admin = Database::connect(&server).await.unwrap();
+        admin.execute_unprepared(&format!("CREATE SCHEMA {name}")).await.unwrap();
+        let separator = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{separator}options=-csearch_path%3D{name}");
+        Some(Self { admin, name, url })
+    }
+
+    pub(crate) fn location(&self) -> Location {
+        self.url.parse().unwrap()
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.location()).await.unwrap()
+    }
+
+    /// Runs SQL in the schema, as somebody else would.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let db = Database::connect(&self.url).await.unwrap();
+        db.execute_unprepared(sql).await.unwrap();
+        db.close().await.unwrap();
+    }
+
+    pub(crate) async fn remove(self) {
+        let Self { admin, name, .. } = self;
+        admin.execute_unprepared(&format!("DROP SCHEMA {name} CASCADE")).await.unwrap();
+        admin.close().await.unwrap();
+    }
+}
