@@ -45,7 +45,9 @@ fault_node_stop() {
     wait_for_node "$1"
 }
 
-fault_node_link_start() { is_up "$1" && on_switch ip link set "$1" down; }
+fault_node_link_start() {
+    if is_up "$1"; then on_switch ip link set "$1" down; fi
+}
 fault_node_link_stop() {
     is_up "$1" || return 0
     on_switch ip link set "$1" up

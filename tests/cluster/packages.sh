@@ -37,19 +37,26 @@ install_packages() {
     install -d -m 0755 "$STATE/cache" "$STATE/cache/apt" "$STATE/cache/apt/partial"
     forbid_services
     trap restore_policy EXIT
-    apt_get_install "${missing[@]}" || { apt-get update >&2 </dev/null && apt_get_install "${missing[@]}"; } ||
-        die "apt-get could not install: ${missing[*]}"
+    apt_get_install "${missing[@]}" || { make_apt_ready && apt_get_install "${missing[@]}"; } ||
+        { tail -n 20 "$STATE/apt.log" >&2 && die "apt-get could not install: ${missing[*]}"; }
     restore_policy
     trap - EXIT
 }
 
+# The package lists may be old or absent, and an installation may have been killed half-way.
+make_apt_ready() {
+    {
+        DEBIAN_FRONTEND=noninteractive dpkg --configure -a
+        apt-get update -q
+    } </dev/null >>"$STATE/apt.log" 2>&1
+}
+
+# In a session of its own: an interrupt of `up` must not leave packages half installed. Until it ends, it
+# holds the cluster's lock, so that even the `down` after a killed `up` waits for it.
 apt_get_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    DEBIAN_FRONTEND=noninteractive setsid --wait apt-get install -y -q --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dir::Cache::archives="$STATE/cache/apt" \
-        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 "$@" </dev/null >"$STATE/apt.log" 2>&1 || {
-        tail -n 20 "$STATE/apt.log" >&2
-        return 1
-    }
+        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$STATE/apt.log" 2>&1
 }
 
 # A process in our own PID namespace was not started by the cluster, whose processes all live in another.
