@@ -1,1 +1,29 @@
 //! Slurm as text in and text out: batch scripts, one-command submission, one-command survey.
+//!
+//! [`Slurm`] implements the scheduler and files ports of `towline-core` over any
+//! [`RemoteShell`](towline_core::ports::RemoteShell): it writes shell scripts and reads what they print, and neither
+//! opens a connection nor starts a process. [`script::render`], [`state::job_state`] and [`Walltime`] are of use
+//! without it.
+//!
+//! Seen working with Slurm 22.05; the commands, options and words that it rests on are the same from 20.11 to 26.05
+//! by Slurm's own manuals and source.
+
+mod command;
+mod directives;
+mod error;
+mod frame;
+mod home;
+mod parse;
+pub mod script;
+mod sight;
+mod slurm;
+pub mod state;
+#[cfg(test)]
+mod testing;
+mod walltime;
+
+pub use command::probe::{ClusterProbe, Partition, Problem};
+pub use error::ClusterError;
+pub use home::Home;
+pub use slurm::{Slurm, SlurmConfig};
+pub use walltime::{Walltime, WalltimeError};

@@ -1,0 +1,238 @@
+//! The survey: queue, records and accounting of any number of services in one remote command.
+
+use std::collections::BTreeMap;
+
+use towline_core::id::ServiceId;
+use towline_core::ports::{ShellOutput, Subject, SurveyError};
+
+use crate::error::ClusterError;
+use crate::frame::{self, PRELUDE};
+use crate::home::Home;
+use crate::parse::records::{Records, records};
+use crate::parse::sacct::{self, AccountingRow};
+use crate::parse::squeue::{self, QueueRow};
+
+/// Clocks of this machine and the cluster may differ by this much, in seconds.
+pub(crate) const SLACK: i64 = 600;
+
+/// What one survey brought back.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) queue: Vec<QueueRow>,
+    pub(crate) accounting: Accounting,
+    pub(crate) records: BTreeMap<ServiceId, Records>,
+}
+
+/// What accounting said about the jobs that it was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Accounting {
+    pub(crate) rows: Vec<AccountingRow>,
+    /// Why it could not answer in full.
+    pub(crate) problem: Option<String>,
+}
+
+/// The queue, then accounting for those jobs alone that it misses or calls failed, then the records.
+///
+/// A job without a known id is looked for by its token among what the user submitted since it was asked for.
+/// Listing a directory before its files are opened makes a network file system look again.
+const TEXT: &str = r#"command -v squeue >/dev/null 2>&1 || { say n; finish; }
+export LC_ALL=C SLURM_TIME_FORMAT=%s
+unit=$(printf '\037')
+mark=$(printf '\036')
+section squeue
+queue=$(bounded "$seconds" squeue --me -t all -h -o "$format")
+code=$?
+say "q$code"
+[ "$code" -eq 0 ] || finish
+printf '%s\n' "$queue"
+wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" '
+  $0 == "--" && !jobs { jobs = 1; next }
+  !jobs { split($0, field, " "); id[field[1]] = field[2]; since[field[1]] = field[3]; next }
+  { token = substr($NF, length($NF) - 35) }
+  !(token in id) { next }
+  $2 == "FAILED" { failed[token] = substr($1, 3); next }
+  { seen[token] = 1 }
+  END {
+    for (token in id) if (!(token in seen))
+      print token, (token in failed) ? failed[token] : id[token], since[token]
+  }')
+ids=
+lost=
+first=
+while read -r token id since; do
+  [ -n "$token" ] || continue
+  if [ "$id" = - ] && [ -s "$services/$token/job.id" ]; then read -r id <"$services/$token/job.id"; fi
+  case $id in
+    '' | *[!0-9]*)
+      lost="$lost -e $token"
+      if [ -z "$first" ] || [ "$since" -lt "$first" ]; then first=$since; fi ;;
+    *) ids=$ids,$id ;;
+  esac
+done <<END_OF_WANTED
+$wanted
+END_OF_WANTED
+accounting() {
+  section sacct
+  rows=$(bounded "$seconds" sacct -X -D -n -P --delimiter="$unit" -u "$(id -u)" -o "$fields" "$@")
+  say "a$?"
+}
+if [ -n "$ids$lost" ] && command -v sacct >/dev/null 2>&1; then
+  if [ -n "$ids" ]; then
+    accounting -j "${ids#,}"
+    printf '%s\n' "$rows" | sed "s/^/${mark}A/"
+  fi
+  if [ -n "$lost" ]; then
+    age=$(($(date +%s) - first + slack))
+    [ "$age" -gt "$slack" ] || age=$slack
+    accounting -S "now-${age}seconds"
+    printf '%s\n' "$rows" | grep -F $lost | sed "s/^/${mark}A/"
+  fi
+fi
+say r
+if cd "$services" 2>/dev/null; then
+  for token in $tokens; do printf '%s\n' "$token"/*.json; done | xargs grep -s '' /dev/null
+fi
+finish
+"#;
+
+/// The text of the remote command; `seconds` is what `squeue` and `sacct` are given, each.
+pub(crate) fn script(subjects: &[Subject], home: &Home, seconds: u64) -> String {
+    let lines: Vec<String> = subjects.iter().map(line).collect();
+    let tokens: Vec<String> = subjects.iter().map(|subject| subject.id.to_string()).collect();
+    // The percent signs are squeue's; printf must leave them alone.
+    let format = squeue::FORMAT.replace('%', "%%").replace('|', "\\037");
+    format!(
+        "{PRELUDE}services={home}/services\nseconds={seconds}\nslack={SLACK}\nfields={fields}\n\
+         format=$(printf '\\036Q{format}')\nsubjects='{lines}'\ntokens='{tokens}'\n{TEXT}",
+        home = home.word(),
+        fields = sacct::FIELDS,
+        lines = lines.join("\n"),
+        tokens = tokens.join("\n"),
+    )
+}
+
+/// Token, job id or `-`, and UNIX time of the request.
+fn line(subject: &Subject) -> String {
+    let id = subject.job.as_ref().map_or("-", |job| job.as_str());
+    let id = if id.bytes().all(|b| b.is_ascii_digit()) { id } else { "-" };
+    let since = subject.created_at.as_micros().div_euclid(1_000_000).max(0);
+    format!("{} {id} {since}", subject.id)
+}
+
+/// Reads the answer of [`script`].
+pub(crate) fn read(output: &ShellOutput) -> Result<Answer, SurveyError> {
+    let Some(lines) = frame::lines(output) else {
+        return Err(SurveyError::Garbled { problem: frame::incomplete(output) });
+    };
+    let mut answer = Answer::default();
+    let mut heard = false;
+    for (letter, rest) in &lines {
+        match letter {
+            'n' => {
+                return Err(SurveyError::Unreachable(Box::new(ClusterError::NoSlurm { command: "squeue" })));
+            }
+            'q' if rest == "0" => heard = true,
+            'q' => return Err(SurveyError::Scheduler { words: failure("squeue", rest, output) }),
+            'Q' => answer.queue.extend(squeue::row(rest)),
+            'A' => answer.accounting.rows.extend(sacct::row(rest)),
+            'a' if rest != "0" => {
+                let words = failure("sacct", rest, output);
+                // A cluster without accounting has nothing more to say than its queue.
+                if !sacct::is_disabled(&words) {
+                    answer.accounting.problem = Some(words);
+                }
+            }
+            _ => {}
+        }
+    }
+    if !heard {
+        return Err(SurveyError::Garbled { problem: "it says nothing of the queue".to_owned() });
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    answer.records = records(text.lines());
+    Ok(answer)
+}
+
+/// The words of a command that failed, or what its exit code tells.
+fn failure(command: &str, code: &str, output: &ShellOutput) -> String {
+    let words = frame::words(output, command);
+    match (words.is_empty(), code) {
+        (true, "124" | "137") => format!("{command} did not answer in time"),
+        (true, _) => format!("{command} failed with exit code {code}"),
+        (false, _) => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::UNIT;
+    use crate::testing::{ID, capture};
+
+    fn output(stdout: &str, stderr: &str) -> ShellOutput {
+        ShellOutput { stdout: stdout.into(), stderr: stderr.into(), code: 0 }
+    }
+
+    fn queue_line(job: &str) -> String {
+        let name = format!("web-{ID}");
+        let fields = [job, "RUNNING", "c2", "None", "1795409830", "1:27", "58:33", "1795409829", &name];
+        format!("\u{1e}Q{}\n", fields.join(&UNIT.to_string()))
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_harms_no_other() {
+        let row = queue_line("7");
+        let stdout = format!("motd\n\u{1e}q0\n\u{1e}Qbroken\n{row}second half of a name\n\u{1e}r\n\u{1e}.\n");
+        let answer = read(&output(&stdout, "")).unwrap();
+        assert_eq!(answer.queue.len(), 1);
+    }
+
+    #[test]
+    fn a_queue_that_failed_is_no_empty_queue() {
+        let stderr = format!("\u{1e}squeue\n{}", capture("err.ctld-down.squeue.stderr"));
+        match read(&output("\u{1e}q1\n\u{1e}.\n", &stderr)) {
+            Err(SurveyError::Scheduler { words }) => {
+                assert_eq!(
+                    words,
+                    "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        match read(&output("\u{1e}q124\n\u{1e}.\n", "")) {
+            Err(SurveyError::Scheduler { words }) => assert_eq!(words, "squeue did not answer in time"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_cut_short_is_none() {
+        let whole = format!("\n\u{1e}q0\n{}\u{1e}r\n\u{1e}.\n", queue_line("7"));
+        assert!(read(&output(&whole, "")).is_ok());
+        for cut in 0..whole.len() - 2 {
+            assert!(matches!(read(&output(&whole[..cut], "")), Err(SurveyError::Garbled { .. })), "{cut}");
+        }
+        assert!(matches!(read(&output("\u{1e}.\n", "")), Err(SurveyError::Garbled { .. })));
+    }
+
+    #[test]
+    fn accounting_may_be_down_or_not_exist() {
+        let down = format!("\u{1e}sacct\n{}", capture("err.dbd-down.sacct.stderr"));
+        let answer = read(&output("\u{1e}q0\n\u{1e}a1\n\u{1e}r\n\u{1e}.\n", &down)).unwrap();
+        assert!(answer.accounting.problem.unwrap().contains("Problem talking to the database"));
+        let none = "\u{1e}sacct\nSlurm accounting storage is disabled\n";
+        let answer = read(&output("\u{1e}q0\n\u{1e}a1\n\u{1e}r\n\u{1e}.\n", none)).unwrap();
+        assert_eq!(answer.accounting.problem, None);
+    }
+
+    #[test]
+    fn nothing_but_ids_and_numbers_gets_into_the_script() {
+        let subject = Subject {
+            id: ID.parse().unwrap(),
+            job: Some(towline_core::id::JobId::new("7'; id; '")),
+            created_at: towline_core::time::Timestamp::from_secs(-5),
+        };
+        let text = script(&[subject], &Home::default(), 15);
+        assert!(text.contains(&format!("subjects='{ID} - 0'")), "{text}");
+    }
+}

@@ -1,0 +1,152 @@
+//! The form of every answer: lines that begin with a record separator and a letter.
+//!
+//! Whatever else comes (what login files print, lines that a job's name breaks into) is no line of ours. Standard
+//! error is cut into sections by the same kind of line, so that each command's words are known.
+
+use towline_core::ports::ShellOutput;
+
+/// ASCII record separator: begins each of our lines.
+pub(crate) const MARK: char = '\u{1e}';
+
+/// ASCII unit separator: between the fields of a record. No job's name is known to hold one; names stand last.
+pub(crate) const UNIT: char = '\u{1f}';
+
+/// The letter of the last line of a complete answer.
+const END: char = '.';
+
+/// Shell text that begins every script: how lines are printed, and commands are run for a limited time.
+///
+/// `say TEXT` prints a line of ours; `section NAME` begins a section of standard error; `finish` ends the answer;
+/// `bounded SECONDS COMMAND` runs a command. Variables by which users change what Slurm's commands mean or print
+/// are removed; which exist is asked of the environment, as every Slurm has some more.
+pub(crate) const PRELUDE: &str = r#"say() { printf '\036%s\n' "$1"; }
+section() { printf '\n\036%s\n' "$1" >&2; }
+finish() { say .; exit 0; }
+if command -v timeout >/dev/null 2>&1; then
+  bounded() { timeout -k 2 "$@"; }
+else
+  bounded() { shift; "$@"; }
+fi
+for name in $(awk 'BEGIN { for (n in ENVIRON) if (n ~ /^S(BATCH|QUEUE|ACCT|CANCEL|INFO|CONTROL)_[A-Z0-9_]+$/) print n }')
+do
+  unset "$name"
+done
+unset SLURM_CLUSTERS SLURM_EXIT_ERROR SLURM_EXIT_IMMEDIATE SLURM_HINT SLURM_UMASK SLURM_TIME_FORMAT
+printf '\n'
+"#;
+
+/// Our lines of a complete answer, in order, each with its letter; without the last.
+///
+/// `None` if the answer is not complete: it was cut off, or the script never came to its end.
+pub(crate) fn lines(output: &ShellOutput) -> Option<Vec<(char, String)>> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines = Vec::new();
+    for line in text.split('\n').filter_map(|line| line.strip_prefix(MARK)) {
+        let mut chars = line.chars();
+        match chars.next() {
+            Some(END) => return Some(lines),
+            Some(letter) => lines.push((letter, chars.as_str().to_owned())),
+            None => {}
+        }
+    }
+    None
+}
+
+/// What was printed on standard error in the section `name`, as one line for people.
+///
+/// Slurm's own prefixes say nothing to them and are left out.
+pub(crate) fn words(output: &ShellOutput, name: &str) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let mut inside = false;
+    let mut words: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if let Some(section) = line.strip_prefix(MARK) {
+            inside = section == name;
+        } else if inside {
+            let line = clean(line);
+            if !line.is_empty() && !words.contains(&line) {
+                words.push(line);
+            }
+        }
+    }
+    words.join("; ")
+}
+
+fn clean(line: &str) -> &str {
+    let mut line = line.trim();
+    for prefix in ["sbatch: ", "squeue: ", "sacct: ", "scancel: ", "sinfo: ", "error: ", "fatal: "] {
+        line = line.strip_prefix(prefix).unwrap_or(line);
+    }
+    line.strip_prefix("Batch job submission failed: ").unwrap_or(line)
+}
+
+/// What to say of an answer that is not complete.
+pub(crate) fn incomplete(output: &ShellOutput) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let last = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("nothing on standard error");
+    format!("it is not complete (exit code {}; {last})", output.code)
+}
+
+/// A here-document that gives `text` to a command, whatever the text holds but NUL. The text ends in a newline.
+pub(crate) fn here_document(text: &str) -> String {
+    let mut delimiter = "END_OF_FILE".to_owned();
+    while text.lines().any(|line| line == delimiter) {
+        delimiter.push('_');
+    }
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("<<'{delimiter}'\n{text}{newline}{delimiter}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn output(stdout: &str, stderr: &str) -> ShellOutput {
+        ShellOutput { stdout: stdout.into(), stderr: stderr.into(), code: 0 }
+    }
+
+    #[test]
+    fn noise_around_our_lines_is_no_line_of_ours() {
+        let answer =
+            output("Welcome!\nno newline\n\u{1e}q0\nbroken name\n\u{1e}\n\u{1e}Qx\n\u{1e}.\nbye", "");
+        let expected = vec![('q', "0".to_owned()), ('Q', "x".to_owned())];
+        assert_eq!(lines(&answer), Some(expected));
+    }
+
+    #[test]
+    fn an_answer_without_its_end_is_none() {
+        assert_eq!(lines(&output("\u{1e}q0\n", "")), None);
+        assert_eq!(lines(&output("", "")), None);
+    }
+
+    #[test]
+    fn words_are_those_of_their_section() {
+        let stderr = "motd\n\n\u{1e}a\nsbatch: error: x: y\nsbatch: error: Batch job submission failed: z\nz\n\n\u{1e}b\nw\n";
+        assert_eq!(words(&output("", stderr), "a"), "x: y; z");
+        assert_eq!(words(&output("", stderr), "b"), "w");
+        assert_eq!(words(&output("", stderr), "c"), "");
+    }
+
+    #[test]
+    fn a_here_document_ends_only_at_its_end() {
+        assert_eq!(here_document("a"), "<<'END_OF_FILE'\na\nEND_OF_FILE\n");
+        assert_eq!(here_document("END_OF_FILE\n"), "<<'END_OF_FILE_'\nEND_OF_FILE\nEND_OF_FILE_\n");
+        assert_eq!(here_document(""), "<<'END_OF_FILE'\nEND_OF_FILE\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(stdout: Vec<u8>, stderr: Vec<u8>) {
+            let output = ShellOutput { stdout, stderr, code: 1 };
+            drop(lines(&output));
+            drop(words(&output, "x"));
+            drop(incomplete(&output));
+        }
+    }
+}

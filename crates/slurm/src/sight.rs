@@ -1,0 +1,131 @@
+//! What the answers of a survey mean for one service: seen, absent, or unseen.
+
+use towline_core::id::JobId;
+use towline_core::job::{JobReport, JobState, Outcome, Sight, Sighting};
+use towline_core::ports::Subject;
+use towline_core::time::Timestamp;
+
+use crate::command::survey::{Answer, SLACK};
+use crate::parse::records::{Records, RunOf};
+use crate::parse::sacct::AccountingRow;
+use crate::parse::squeue::QueueRow;
+use crate::state::{Source, Standing, by_whom, exit_status, standing};
+
+/// Judges what `answer` tells of `subject`. The queue comes first: it knows of an end or a requeue before
+/// accounting does. Only if both answered and neither knows the job is it absent.
+pub(crate) fn sighting(subject: &Subject, answer: &Answer) -> Sighting {
+    let records = answer.records.get(&subject.id);
+    if let Some(row) = queued(subject, &answer.queue) {
+        return from_queue(row, accounted(subject, Some(&row.job), answer), records);
+    }
+    if let Some(row) = accounted(subject, None, answer) {
+        return from_accounting(subject, row, records);
+    }
+    match &answer.accounting.problem {
+        Some(words) => Sighting::unseen(format!(
+            "the queue does not list the job, and accounting gave no answer: {words}"
+        )),
+        None => Sighting { sight: Sight::Absent, place: None, exit: absent_exit(subject, records) },
+    }
+}
+
+/// The job of a subject in the queue. There should be one; of several the live one counts, then the known, then
+/// the newest.
+fn queued<'a>(subject: &Subject, rows: &'a [QueueRow]) -> Option<&'a QueueRow> {
+    let ours = rows.iter().filter(|row| row.token == subject.id);
+    ours.max_by_key(|row| {
+        let ended = matches!(standing(&row.word, Source::Queue), Some(Standing::Ended(_)));
+        (!ended, subject.job.as_ref() == Some(&row.job), row.submitted)
+    })
+}
+
+/// Accounting's newest record of a subject's job: every requeue made one more.
+fn accounted<'a>(subject: &Subject, job: Option<&JobId>, answer: &'a Answer) -> Option<&'a AccountingRow> {
+    let ours = answer.accounting.rows.iter().filter(|row| row.token == subject.id);
+    let ours = ours.filter(|row| job.is_none_or(|job| *job == row.job));
+    ours.max_by_key(|row| (row.submitted, row.start))
+}
+
+fn from_queue(row: &QueueRow, accounted: Option<&AccountingRow>, records: Option<&Records>) -> Sighting {
+    let Some(standing) = standing(&row.word, Source::Queue) else {
+        return Sighting::unseen(format!("Slurm says {:?} of job {}, an unknown state", row.word, row.job));
+    };
+    let begun = !matches!(standing, Standing::Queued | Standing::Configuring);
+    let run = RunOf { job: &row.job, start: row.start.filter(|_| begun) };
+    let place = records.filter(|_| begun).and_then(|records| records.place(run));
+    let exit = records.filter(|_| begun).and_then(|records| records.exit(run));
+    let reason = row.reason.clone();
+    let state = match standing {
+        // The queue does not print exit codes; of a failure one wants to know it.
+        Standing::Ended(outcome @ Outcome::Failed) => {
+            let told = accounted.and_then(|row| exit_status(&row.exit, outcome));
+            let own = exit.filter(|exit| exit.code != 0 || exit.signal.is_some());
+            standing
+                .state(told.filter(|exit| exit.code != 0 || exit.signal.is_some()).or(own), reason.clone())
+        }
+        standing => standing.state(None, reason.clone()),
+    };
+    let running = matches!(standing, Standing::Running | Standing::Suspended);
+    let report = JobReport {
+        id: row.job.clone(),
+        state,
+        word: row.word.clone(),
+        node: row.host.clone(),
+        reason,
+        running_for: row.used.filter(|_| running),
+        time_left: row.left.filter(|_| running),
+        run: row.start.filter(|_| begun).and_then(|start| u64::try_from(start).ok()),
+    };
+    let live = !matches!(report.state, JobState::Ended(_));
+    Sighting { sight: Sight::Seen(report), place: place.filter(|_| live), exit }
+}
+
+fn from_accounting(subject: &Subject, row: &AccountingRow, records: Option<&Records>) -> Sighting {
+    let earliest = subject.created_at.as_micros() / 1_000_000 - SLACK;
+    if row.submitted.is_some_and(|submitted| submitted < earliest) {
+        let at = Timestamp::from_secs(row.submitted.unwrap_or_default());
+        return Sighting::unseen(format!(
+            "accounting has job {} as submitted at {at}, before it was asked for",
+            row.job
+        ));
+    }
+    let outcome = match standing(&row.word, Source::Accounting) {
+        Some(Standing::Ended(outcome)) => outcome,
+        Some(_) => {
+            let word = &row.word;
+            return Sighting::unseen(format!(
+                "accounting is late: it has job {} as {word}, which the queue does not list",
+                row.job
+            ));
+        }
+        None => {
+            return Sighting::unseen(format!(
+                "accounting says {:?} of job {}, an unknown state",
+                row.word, row.job
+            ));
+        }
+    };
+    let run = RunOf { job: &row.job, start: row.start };
+    let reason = by_whom(&row.word);
+    let report = JobReport {
+        id: row.job.clone(),
+        state: Standing::Ended(outcome).state(exit_status(&row.exit, outcome), reason.clone()),
+        word: row.word.clone(),
+        node: row.host.clone(),
+        reason,
+        running_for: None,
+        time_left: None,
+        run: row.start.and_then(|start| u64::try_from(start).ok()),
+    };
+    let exit = records.and_then(|records| records.exit(run));
+    Sighting { sight: Sight::Seen(report), place: None, exit }
+}
+
+/// How a job that nobody knows any more ended, as its last run told itself.
+fn absent_exit(subject: &Subject, records: Option<&Records>) -> Option<towline_core::job::ExitStatus> {
+    records?.exit(RunOf { job: subject.job.as_ref()?, start: None })
+}
+
+#[cfg(test)]
+#[path = "sight_tests.rs"]
+mod tests;
