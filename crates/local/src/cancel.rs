@@ -1,0 +1,62 @@
+//! Ending a job before its time.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use towline_core::id::{JobId, ServiceId};
+use towline_core::ports::CancelError;
+
+use crate::job::JobKey;
+use crate::process;
+use crate::store::ServiceDir;
+
+/// How long a job may take to end after it was asked to; it gives its server ten seconds of them.
+const INSIST_AFTER: Duration = Duration::from_secs(15);
+/// How often to look for processes that are left.
+const PASSES: usize = 8;
+
+/// Asks a job to end; when asked again long after, or if its shell is gone already, ends all its processes.
+pub(crate) fn cancel(dir: &ServiceDir, id: ServiceId, job: &JobId) -> Result<(), CancelError> {
+    let unreachable =
+        |source: io::Error| CancelError::Unreachable { job: job.clone(), source: source.into() };
+    let Some(key) = JobKey::parse(job) else {
+        return Err(CancelError::Refused { job: job.clone(), words: "it is no job of this machine".into() });
+    };
+    let running = process::is_running(key, id).map_err(unreachable)?;
+    if !running && !has_orphans(dir, id).map_err(unreachable)? {
+        return Ok(());
+    }
+    let since = dir.cancelled_for(job).ok().flatten();
+    if since.is_none() {
+        let marked = dir.mark_cancelled(job);
+        marked.map_err(|error| CancelError::Unreachable { job: job.clone(), source: error.into() })?;
+    }
+    if running && since.is_none_or(|since| since < INSIST_AFTER) {
+        return process::signal_group(key.pid, Signal::TERM).map_err(unreachable);
+    }
+    kill_all(running.then_some(key), id).map_err(unreachable)
+}
+
+/// Whether the job ended without a record of it, which only a killed shell does, and left processes behind.
+fn has_orphans(dir: &ServiceDir, id: ServiceId) -> io::Result<bool> {
+    Ok(!matches!(dir.exit(), Ok(Some(_))) && !process::members(id, None)?.is_empty())
+}
+
+fn kill_all(shell: Option<JobKey>, id: ServiceId) -> io::Result<()> {
+    // The shell first: it would start the command anew if it saw it die.
+    if let Some(key) = shell {
+        process::signal_group(key.pid, Signal::KILL)?;
+    }
+    // Again, as they may have forked meanwhile.
+    for _ in 0..PASSES {
+        let members = process::members(id, shell.map(|key| key.pid))?;
+        if members.is_empty() {
+            break;
+        }
+        for pid in members {
+            process::signal(pid, Signal::KILL)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The ports that a service on this machine is used through.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+use towline_core::id::{JobId, ServiceId};
+use towline_core::ports::{
+    BoxError, CancelError, FilesError, LogChunk, LogFrom, Scheduler, ServiceFiles, Subject, SubmitError,
+    Survey, SurveyError,
+};
+use towline_core::spec::{ServiceSpec, SpecError};
+
+use crate::job::JobKey;
+use crate::store::ServiceDir;
+use crate::{cancel, check, log, process, submit, survey};
+
+/// How often a log is looked at while it is waited for.
+const LOG_PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs services on this machine. Each has a directory of its own, which is all that is kept of it: any later
+/// program with the same root finds the same services.
+///
+/// A job is a session of processes that outlives this program and the terminal, but not the machine. It is known by
+/// its process id together with its start time, so that no recycled process id is ever taken for it.
+#[derive(Clone, Debug)]
+pub struct LocalScheduler {
+    root: PathBuf,
+}
+
+impl LocalScheduler {
+    /// Keeps the directories of its services in `root`, an absolute path; made when the first service starts.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The script that [`Scheduler::submit`] would start, byte for byte. Secrets are not in it.
+    ///
+    /// # Errors
+    /// The same as [`Scheduler::check`]'s.
+    pub fn script(&self, id: ServiceId, spec: &ServiceSpec) -> Result<String, SpecError> {
+        check::check(spec)?;
+        submit::script(&self.dir(id), id, spec)
+    }
+
+    fn dir(&self, id: ServiceId) -> ServiceDir {
+        ServiceDir::new(&self.root, id)
+    }
+}
+
+#[async_trait]
+impl Scheduler for LocalScheduler {
+    fn check(&self, spec: &ServiceSpec) -> Result<(), SpecError> {
+        check::check(spec)
+    }
+
+    async fn submit(&self, id: ServiceId, spec: &ServiceSpec) -> Result<JobId, SubmitError> {
+        check::check(spec)?;
+        submit::submit(self.dir(id), id, spec.clone()).await
+    }
+
+    async fn survey(&self, subjects: &[Subject]) -> Result<Survey, SurveyError> {
+        let looks: Vec<(ServiceDir, Subject)> =
+            subjects.iter().map(|subject| (self.dir(subject.id), subject.clone())).collect();
+        let look_at_all =
+            move || looks.iter().map(|(dir, subject)| (subject.id, survey::look(dir, subject))).collect();
+        let sightings =
+            spawn_blocking(look_at_all).await.map_err(|error| SurveyError::Unreachable(error.into()))?;
+        Ok(Survey { sightings })
+    }
+
+    async fn cancel(&self, id: ServiceId, job: &JobId) -> Result<(), CancelError> {
+        let (dir, asked) = (self.dir(id), job.clone());
+        let cancelled = spawn_blocking(move || cancel::cancel(&dir, id, &asked)).await;
+        cancelled.map_err(|error| CancelError::Unreachable { job: job.clone(), source: error.into() })?
+    }
+}
+
+#[async_trait]
+impl ServiceFiles for LocalScheduler {
+    async fn read_log(&self, id: ServiceId, from: LogFrom, wait: Duration) -> Result<LogChunk, FilesError> {
+        let path = self.dir(id).log();
+        let deadline = Instant::now().checked_add(wait);
+        let mut from = from;
+        loop {
+            let path = path.clone();
+            let read = spawn_blocking(move || log::read(&path, from)).await.map_err(failed)?;
+            let chunk = read.map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => FilesError::Missing,
+                _ => failed(error),
+            })?;
+            if !chunk.bytes.is_empty() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(chunk);
+            }
+            from = LogFrom::Offset(chunk.next);
+            let left =
+                deadline.map_or(LOG_PAUSE, |deadline| deadline.saturating_duration_since(Instant::now()));
+            tokio::time::sleep(left.min(LOG_PAUSE)).await;
+        }
+    }
+
+    async fn remove(&self, id: ServiceId) -> Result<(), FilesError> {
+        let dir = self.dir(id);
+        spawn_blocking(move || remove(&dir, id)).await.map_err(failed)?.map_err(FilesError::Failed)
+    }
+}
+
+/// A directory is the only thing by which a job is found, so it stays as long as the job does.
+fn remove(dir: &ServiceDir, id: ServiceId) -> Result<(), BoxError> {
+    let job = dir.job().ok().flatten().and_then(|record| JobKey::parse(&record.job));
+    if let Some(key) = job
+        && process::is_running(key, id)?
+    {
+        return Err(format!("its job still runs as process {}", key.pid).into());
+    }
+    Ok(dir.remove()?)
+}
+
+fn failed(error: impl Into<BoxError>) -> FilesError {
+    FilesError::Failed(error.into())
+}

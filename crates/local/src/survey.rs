@@ -1,0 +1,115 @@
+//! Looking at one job.
+
+use std::time::Duration;
+
+use towline_core::engine::error_chain;
+use towline_core::id::{JobId, ServiceId};
+use towline_core::job::{ExitStatus, JobEnd, JobReport, JobState, Outcome, Sight, Sighting};
+use towline_core::ports::Subject;
+use towline_core::runner::PublishedExit;
+
+use crate::job::{JobKey, JobRecord};
+use crate::process;
+use crate::store::{ReadError, ServiceDir};
+
+/// Says what is known of a subject; whatever cannot be read harms it alone.
+pub(crate) fn look(dir: &ServiceDir, subject: &Subject) -> Sighting {
+    try_look(dir, subject).unwrap_or_else(|error| Sighting::unseen(error_chain(&error)))
+}
+
+fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> {
+    // In this order: a job that was being started a moment ago has written its record by now.
+    let starting = dir.is_starting()?;
+    let record = dir.job()?;
+    let Some(job) = subject.job.clone().or_else(|| record.as_ref().map(|record| record.job.clone())) else {
+        return Ok(match starting {
+            true => Sighting::unseen("its job is being started"),
+            false => Sighting { sight: Sight::Absent, place: None, exit: None },
+        });
+    };
+    let Some(key) = JobKey::parse(&job) else {
+        return Ok(Sighting::unseen(format!("{job} is no job of this machine")));
+    };
+    let record = record.filter(|record| record.job == job);
+    let running = match process::is_running(key, subject.id) {
+        Ok(running) => running,
+        Err(error) => return Ok(Sighting::unseen(format!("failed to look at process {}: {error}", key.pid))),
+    };
+    let cancelled = dir.cancelled_for(&job)?.is_some();
+    if running {
+        return Ok(live(dir, &Seen { id: subject.id, job, key, record }, cancelled));
+    }
+    // Read after the process was seen to be gone, so it is what there will ever be.
+    let exit = dir.exit().ok().flatten().filter(|exit| exit.job == job);
+    Ok(gone(&Seen { id: subject.id, job, key, record }, exit, cancelled))
+}
+
+struct Seen {
+    id: ServiceId,
+    job: JobId,
+    key: JobKey,
+    record: Option<JobRecord>,
+}
+
+impl Seen {
+    fn report(&self, state: JobState, word: &str, reason: Option<String>) -> JobReport {
+        JobReport {
+            id: self.job.clone(),
+            state,
+            word: word.to_owned(),
+            node: process::host_name(),
+            reason,
+            running_for: None,
+            time_left: None,
+            run: Some(self.key.start),
+        }
+    }
+}
+
+fn live(dir: &ServiceDir, seen: &Seen, cancelled: bool) -> Sighting {
+    let exit = dir.exit().ok().flatten().filter(|exit| exit.job == seen.job);
+    let mut report = match cancelled || exit.is_some() {
+        true => {
+            seen.report(JobState::Leaving, "COMPLETING", cancelled.then(|| "it was cancelled".to_owned()))
+        }
+        false => seen.report(JobState::Running, "RUNNING", None),
+    };
+    report.running_for = process::running_for(seen.key.start);
+    let limit = seen.record.as_ref().map(|record| Duration::from_secs(record.limit));
+    if let (Some(limit), Some(elapsed)) = (limit.filter(|limit| !limit.is_zero()), report.running_for) {
+        report.time_left = Some(limit.saturating_sub(elapsed));
+    }
+    // An unreadable place is none: the job's own state is what must not be lost.
+    let place = dir.place().ok().flatten().filter(|place| place.job == seen.job).map(|place| place.place);
+    Sighting { sight: Sight::Seen(report), place, exit: exit.map(|exit| exit.exit) }
+}
+
+fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
+    let told = exit.as_ref().map(|exit| exit.exit);
+    if told.is_none() && process::members(seen.id, None).is_ok_and(|processes| !processes.is_empty()) {
+        let reason = "the job's shell was killed and left its server behind: stop the service to end it";
+        let report = seen.report(JobState::Leaving, "COMPLETING", Some(reason.to_owned()));
+        return Sighting { sight: Sight::Seen(report), place: None, exit: None };
+    }
+    let (outcome, word, reason) = match &exit {
+        _ if cancelled => (Outcome::Cancelled, "CANCELLED", None),
+        Some(exit) if exit.time_limit => (Outcome::TimeLimit, "TIMEOUT", None),
+        Some(PublishedExit { exit: ExitStatus { code: 0, signal: None }, .. }) => {
+            (Outcome::Completed, "COMPLETED", None)
+        }
+        Some(_) => (Outcome::Failed, "FAILED", None),
+        None => (Outcome::Failed, "FAILED", Some(why_gone(seen))),
+    };
+    let end = JobEnd { outcome, exit: told, reason: reason.clone() };
+    let report = seen.report(JobState::Ended(end), word, reason);
+    Sighting { sight: Sight::Seen(report), place: None, exit: told }
+}
+
+fn why_gone(seen: &Seen) -> String {
+    let rebooted =
+        seen.record.as_ref().zip(process::boot_id()).is_some_and(|(record, now)| record.boot != now);
+    match rebooted {
+        true => "this machine was restarted".to_owned(),
+        false => "its processes are gone without a record of their end: they were killed".to_owned(),
+    }
+}
