@@ -116,9 +116,11 @@ fn is_sqlite(error: &dyn DatabaseError) -> bool {
 
 /// By SQLite's extended result codes, whose low byte is the primary one (<https://sqlite.org/rescode.html>).
 fn sqlite_trouble(code: u32) -> Trouble {
-    const IOERR_SHORT_READ: u32 = 522;
+    const IOERR_SHORT_READ: u32 = 522; // the file is shorter than its header says
+    const IOERR_SHMSIZE: u32 = 4874; // the `-shm` file could not be made longer
     match (code, code & 0xff) {
         (IOERR_SHORT_READ, _) => Trouble::Corrupt,
+        (IOERR_SHMSIZE, _) => Trouble::Full,
         (_, 5 | 6) => Trouble::Locked,    // BUSY, LOCKED
         (_, 8) => Trouble::ReadOnly,      // READONLY
         (_, 11 | 26) => Trouble::Corrupt, // CORRUPT, NOTADB

@@ -3,6 +3,10 @@
 //! [`Store`] implements the port [`towline_core::ports::Ledger`] on a [`Location`]: a file of SQLite, or a database of
 //! a PostgreSQL server. Opening creates what is missing and brings an older schema up to date.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod entity;
 mod faults;
 mod ledger;

@@ -22,6 +22,10 @@ const CONNECTIONS: u32 = 4;
 /// How often a lock file that somebody else holds is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 
+/// The least that a database of SQLite takes: one page of the smallest size. SQLite takes less than that for an empty
+/// database and writes over it.
+const SMALLEST: u64 = 512;
+
 /// Opens the file at `path`, created if missing, with the schema of this program.
 pub(crate) async fn open(
     path: &Path,
@@ -35,14 +39,26 @@ pub(crate) async fn open(
     // Two programs that meet a new file would both turn it to WAL and create its tables, and one of them would fail.
     let guard = lock(&lock_path(path), patience, faults).await?;
     create_file(path).map_err(|error| faults.file("create it", &error))?;
+    let size = path.metadata().map_err(|error| faults.file("look at it", &error))?.len();
+    if (1..SMALLEST).contains(&size) {
+        return Err(faults.corrupt(format!("a file of {size} bytes is not a database")));
+    }
     let db = connect(path, patience, faults).await?;
-    if is_new_file(&db, faults).await? {
+    let outcome = prepare(&db, faults).await;
+    if outcome.is_err() {
+        // Else it is closed some time later, by a thread of its own. What it says is of no more interest.
+        db.close_by_ref().await.ok();
+    }
+    drop(guard);
+    outcome.map(|()| db)
+}
+
+async fn prepare(db: &DatabaseConnection, faults: &Faults) -> Result<(), LedgerError> {
+    if is_new_file(db, faults).await? {
         // Kept in the file: readers and a writer do not block each other from now on.
         db.execute_unprepared("PRAGMA journal_mode = WAL").await.map_err(|error| faults.database(&error))?;
     }
-    migrate(&db, faults).await?;
-    drop(guard);
-    Ok(db)
+    migrate(db, faults).await
 }
 
 fn create_directories(path: &Path) -> io::Result<()> {

@@ -1,10 +1,10 @@
 //! The PostgreSQL server that tests may use.
 
-use std::io::Write;
-
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use towline_store::{Location, Store};
 use uuid::Uuid;
+
+use crate::shared::skip;
 
 /// Names the server: a URL whose user may create schemas. `scripts/postgres-for-tests start` prints one.
 const VARIABLE: &str = "TOWLINE_TEST_POSTGRES_URL";
@@ -20,8 +20,7 @@ impl Schema {
     /// Makes one, or says on the real standard error that the test `test` is skipped.
     pub(crate) async fn create(test: &str) -> Option<Self> {
         let Ok(server) = std::env::var(VARIABLE) else {
-            // Not by a macro: the test runner would swallow it.
-            writeln!(std::io::stderr(), "SKIPPED {test}: {VARIABLE} is not set").unwrap();
+            skip(test, &format!("{VARIABLE} is not set"));
             return None;
         };
         let name = format!("towline_{}", Uuid::now_v7().simple());
@@ -40,9 +39,26 @@ impl Schema {
         Store::open(&self.location()).await.unwrap()
     }
 
-    /// Runs SQL in the schema, as somebody else would.
+    /// The URL with another password.
+    pub(crate) fn url_with_password(&self, password: &str) -> String {
+        let (before, after) = self.url.rsplit_once('@').unwrap();
+        let user = before.rsplit_once(':').unwrap().0;
+        format!("{user}:{password}@{after}")
+    }
+
+    /// The URL with one more setting of the session, its `=` written as `%3D`.
+    pub(crate) fn url_with_option(&self, option: &str) -> String {
+        format!("{}%20-c{option}", self.url)
+    }
+
+    /// A connection as another program would make it.
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
+        Database::connect(&self.url).await.unwrap()
+    }
+
+    /// Runs SQL in the schema, as another program would.
     pub(crate) async fn execute(&self, sql: &str) {
-        let db = Database::connect(&self.url).await.unwrap();
+        let db = self.connect().await;
         db.execute_unprepared(sql).await.unwrap();
         db.close().await.unwrap();
     }

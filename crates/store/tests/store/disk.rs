@@ -1,0 +1,162 @@
+//! Disks that are full or read-only: real ones, mounted in a mount namespace of their own that ends with its process.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use towline_core::ports::{Ledger, LedgerError, Select};
+use towline_core::testing::sample_service;
+
+use crate::shared::{insert, names, open, save, skip};
+
+/// Where the part of a test that runs on a disk of its own finds it mounted.
+const DISK: &str = "TOWLINE_TEST_DISK";
+
+/// Runs the ignored test `part` with a disk of 512 KiB; says so if this machine does not let us mount one.
+fn on_a_small_disk(test: &str, part: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let is_root = dir.path().metadata().unwrap().uid() == 0;
+    let namespace: &[&str] = if is_root { &["--mount"] } else { &["--mount", "--map-root-user"] };
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(namespace).arg("--");
+        command
+    };
+    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
+        return skip(test, "unshare(1) cannot make a mount namespace here");
+    }
+    let script = "mount -t tmpfs -o size=512k,mode=700 tmpfs \"$1\" && shift && exec \"$@\"";
+    let output = unshare()
+        .args(["sh", "-c", script, "sh"])
+        .arg(dir.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", part, "--ignored", "--nocapture"])
+        .env(DISK, dir.path())
+        .output()
+        .unwrap();
+    let printed =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+}
+
+fn disk() -> Option<PathBuf> {
+    std::env::var_os(DISK).map(PathBuf::from)
+}
+
+fn mount<const N: usize>(args: [&OsStr; N]) {
+    assert!(Command::new("mount").args(args).status().unwrap().success(), "mount {args:?}");
+}
+
+fn remount(options: &str) {
+    mount(["-o".as_ref(), format!("remount,{options}").as_ref(), disk().unwrap().as_os_str()]);
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_lost() {
+    on_a_small_disk("a_full_disk_is_told_and_nothing_is_lost", "disk::part_full");
+}
+
+#[tokio::test]
+#[ignore = "a part of a_full_disk_is_told_and_nothing_is_lost"]
+async fn part_full() {
+    let Some(disk) = disk() else { return };
+    let store = open(&disk.join("towline.db")).await.unwrap();
+    let mut kept = Vec::new();
+    let error = loop {
+        let n = u32::try_from(kept.len()).unwrap();
+        let service = sample_service(n, &format!("s{n}"));
+        match insert(&store, &service).await {
+            Ok(()) => kept.push(service),
+            Err(error) => break error,
+        }
+        assert!(kept.len() < 10_000, "the disk is never full");
+    };
+    assert!(matches!(error, LedgerError::Full { .. }), "{error:?}");
+    assert!(kept.len() > 10, "{}", kept.len());
+    assert_eq!(store.list(Select::All).await.unwrap().services, kept);
+    remount("size=4m");
+    save(&store, &kept[0]).await.unwrap();
+}
+
+#[test]
+fn a_ledger_that_cannot_be_created_for_want_of_space_is_told() {
+    on_a_small_disk("a_ledger_that_cannot_be_created_for_want_of_space_is_told", "disk::part_create_full");
+}
+
+#[tokio::test]
+#[ignore = "a part of a_ledger_that_cannot_be_created_for_want_of_space_is_told"]
+async fn part_create_full() {
+    let Some(disk) = disk() else { return };
+    // From nothing left at all to nearly enough: whichever file does not fit, it is told as a full disk.
+    let mut told = 0;
+    for free in [0, 1, 2, 3, 5, 9, 13, 17, 25, 33] {
+        let filler = disk.join("filler");
+        fs::write(&filler, vec![1; 1 << 20]).unwrap_err();
+        let full = fs::metadata(&filler).unwrap().len();
+        fs::OpenOptions::new().write(true).open(&filler).unwrap().set_len(full - 4096 * free).unwrap();
+        let path = disk.join(format!("{free}/towline.db"));
+        match open(&path).await {
+            Err(LedgerError::Full { .. }) => told += 1,
+            Ok(store) => store.close().await.unwrap(),
+            Err(other) => panic!("{free} free pages: a full disk, not {other:?}"),
+        }
+        // What was left behind half made is no hindrance once there is space.
+        fs::remove_file(&filler).unwrap();
+        let store = open(&path).await.unwrap();
+        insert(&store, &sample_service(1, "web")).await.unwrap();
+        store.close().await.unwrap();
+        fs::remove_dir_all(disk.join(free.to_string())).unwrap();
+    }
+    assert!(told >= 5, "{told}");
+}
+
+#[test]
+fn a_read_only_disk_is_told() {
+    on_a_small_disk("a_read_only_disk_is_told", "disk::part_read_only");
+}
+
+#[tokio::test]
+#[ignore = "a part of a_read_only_disk_is_told"]
+async fn part_read_only() {
+    let Some(disk) = disk() else { return };
+    let path = disk.join("towline.db");
+    let store = open(&path).await.unwrap();
+    let web = sample_service(1, "web");
+    insert(&store, &web).await.unwrap();
+    store.close().await.unwrap();
+    remount("ro");
+    for path in [path.clone(), disk.join("new.db"), disk.join("new/towline.db")] {
+        let outcome = open(&path).await;
+        assert!(matches!(outcome, Err(LedgerError::ReadOnly { .. })), "{}: {outcome:?}", path.display());
+    }
+    remount("rw");
+    assert_eq!(names(&open(&path).await.unwrap()).await, ["web"]);
+}
+
+#[test]
+fn a_read_only_file_is_told_and_may_be_read() {
+    on_a_small_disk("a_read_only_file_is_told_and_may_be_read", "disk::part_read_only_file");
+}
+
+#[tokio::test]
+#[ignore = "a part of a_read_only_file_is_told_and_may_be_read"]
+async fn part_read_only_file() {
+    let Some(disk) = disk() else { return };
+    let path = disk.join("towline.db");
+    let store = open(&path).await.unwrap();
+    let web = sample_service(1, "web");
+    insert(&store, &web).await.unwrap();
+    store.close().await.unwrap();
+    // Permissions would not stop root; a mount of its own does.
+    mount(["--bind".as_ref(), path.as_os_str(), path.as_os_str()]);
+    mount(["-o".as_ref(), "remount,bind,ro".as_ref(), path.as_os_str()]);
+    let store = open(&path).await.unwrap();
+    assert_eq!(names(&store).await, ["web"]);
+    for error in
+        [save(&store, &web).await.unwrap_err(), insert(&store, &sample_service(2, "x")).await.unwrap_err()]
+    {
+        assert!(matches!(error, LedgerError::ReadOnly { .. }), "{error:?}");
+    }
+}
