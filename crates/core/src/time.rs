@@ -54,8 +54,9 @@ impl Timestamp {
     }
 }
 
+/// Rounded up: who waits until `at.plus(d)` has waited for `d`, not for a little less.
 fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    i64::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(i64::MAX)
 }
 
 impl fmt::Display for Timestamp {
@@ -100,6 +101,12 @@ mod tests {
     fn prints_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_secs(0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_micros(1_500_000).to_string(), "1970-01-01T00:00:01.5Z");
+    }
+
+    #[test]
+    fn a_duration_has_passed_when_it_was_waited_for() {
+        let (start, wait) = (Timestamp::from_secs(1), Duration::from_nanos(1_500));
+        assert!(start.plus(wait).since(start) >= wait);
     }
 
     #[test]

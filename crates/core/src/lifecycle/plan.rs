@@ -199,12 +199,12 @@ impl Life {
 
     fn is_survey_due(&self, now: Timestamp) -> bool {
         let Some(looked_at) = self.looked_at else { return true };
-        is_older(looked_at, self.survey_pace(now), now) || self.is_asked_after(Some(looked_at))
+        is_older(looked_at, self.survey_pace(looked_at), now) || self.is_asked_after(Some(looked_at))
     }
 
     fn next_survey(&self, now: Timestamp) -> Option<Timestamp> {
         let looked_at = self.looked_at.unwrap_or(now).min(now);
-        Some(looked_at.plus(self.survey_pace(now)))
+        Some(looked_at.plus(self.survey_pace(looked_at)))
     }
 
     fn is_ping_due(&self, now: Timestamp) -> bool {
@@ -221,14 +221,15 @@ impl Life {
         }
     }
 
-    /// How long to leave the scheduler alone: the longer nothing has changed, and the more often it gave no answer,
-    /// the longer.
-    fn survey_pace(&self, now: Timestamp) -> Duration {
-        let tenth = now.since(self.since) / 10;
+    /// How long to leave the scheduler alone after it was asked at `looked_at`: the longer nothing had changed by then,
+    /// and the more often it gave no answer, the longer. Not a matter of the time now: a pace that grows while it is
+    /// waited for is never over.
+    fn survey_pace(&self, looked_at: Timestamp) -> Duration {
+        let tenth = looked_at.since(self.since) / 10;
         let stopping = self.stop.as_ref().and_then(|stop| stop.cancelled_at);
         let pace = match (self.status(), stopping) {
             (_, Some(cancelled_at)) => {
-                (now.since(cancelled_at) / 5).clamp(Duration::from_millis(500), Duration::from_secs(10))
+                (looked_at.since(cancelled_at) / 5).clamp(Duration::from_millis(500), Duration::from_secs(10))
             }
             (Status::Submitted | Status::Pending | Status::Starting, None) => {
                 if self.answers_unpublished() {

@@ -3,7 +3,9 @@
 mod ledger_contract;
 mod memory_ledger;
 mod samples;
+mod world;
 
 pub use ledger_contract::ledger_contract;
 pub use memory_ledger::MemoryLedger;
 pub use samples::{sample_event, sample_lives, sample_service};
+pub use world::{Behaviour, Faults, World};
