@@ -1,5 +1,7 @@
 //! Stories: the engine's verbs in the simulated world.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
