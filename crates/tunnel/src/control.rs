@@ -1,0 +1,222 @@
+//! The private directory of control sockets, and the files of one master in it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use tokio::time::Instant;
+
+use crate::error::SshError;
+
+/// `ssh` binds its socket under a temporary name, 17 bytes longer, and the kernel takes 107 bytes on Linux and 103
+/// elsewhere (`muxserver_listen` in `mux.c` of OpenSSH 9.2p1, `sun_path` in unix(7)).
+pub(crate) const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 90 } else { 86 };
+
+/// How often a lock that is held is tried again.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// The files of one master.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlFiles {
+    dir: PathBuf,
+    /// The control socket.
+    pub(crate) socket: PathBuf,
+    /// What the master says: why its login failed, why a connection through a forward failed.
+    pub(crate) log: PathBuf,
+    /// The master's process id, for when its socket no longer answers.
+    pub(crate) pid: PathBuf,
+    lock: PathBuf,
+}
+
+impl ControlFiles {
+    /// Names the files of the master with that `name` in `dir`, which must be absolute. Touches nothing.
+    pub(crate) fn new(dir: &Path, name: &str) -> Result<Self, SshError> {
+        let bad_dir = |problem| SshError::ControlDir { path: dir.to_owned(), problem };
+        if !dir.is_absolute() {
+            return Err(bad_dir("is not an absolute path"));
+        }
+        // `ssh` expands `%h` and `${HOME}` in control paths, and handles carry the path as text.
+        match dir.to_str() {
+            None => return Err(bad_dir("has a name that is not UTF-8")),
+            Some(text) if text.contains(['%', '$']) => {
+                return Err(bad_dir("has a name with % or $, which ssh would expand"));
+            }
+            Some(_) => {}
+        }
+        let socket = dir.join(format!("{name}.sock"));
+        if socket.as_os_str().len() > LONGEST_SOCKET_PATH {
+            return Err(SshError::ControlPathTooLong { path: socket, limit: LONGEST_SOCKET_PATH });
+        }
+        let file = |extension| socket.with_extension(extension);
+        Ok(Self { dir: dir.to_owned(), log: file("log"), pid: file("pid"), lock: file("lock"), socket })
+    }
+
+    /// Makes sure that the directory is there and nobody else can look or write into it.
+    pub(crate) fn prepare_dir(&self) -> Result<(), SshError> {
+        let failed = |deed| {
+            let path = self.dir.clone();
+            move |source| SshError::Files { deed, path, source }
+        };
+        let bad_dir = |problem| Err(SshError::ControlDir { path: self.dir.clone(), problem });
+        if let Some(parent) = self.dir.parent() {
+            std::fs::create_dir_all(parent).map_err(failed("make the directories above"))?;
+        }
+        match DirBuilder::new().mode(0o700).create(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("make the directory")(error));
+            }
+            _ => {}
+        }
+        let meta = std::fs::symlink_metadata(&self.dir).map_err(failed("look at the directory"))?;
+        if !meta.is_dir() {
+            bad_dir("is not a directory")
+        } else if meta.uid() != rustix::process::geteuid().as_raw() {
+            bad_dir("belongs to another user")
+        } else if meta.mode() & 0o077 != 0 {
+            bad_dir("is open to other users")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits, up to `within`, until no other process launches or stops this master. The lock ends with the returned
+    /// file, or with this process. `None` if it is still held.
+    pub(crate) async fn lock(&self, within: Duration) -> Result<Option<File>, SshError> {
+        let failed = |source| SshError::Files { deed: "lock", path: self.lock.clone(), source };
+        let file = private_file().write(true).open(&self.lock).map_err(failed)?;
+        let until = Instant::now() + within;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(file)),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() >= until => return Ok(None),
+                Err(rustix::io::Errno::WOULDBLOCK) => tokio::time::sleep(LOCK_PAUSE).await,
+                Err(errno) => return Err(failed(errno.into())),
+            }
+        }
+    }
+
+    /// Opens an empty log for a new master, to be appended to.
+    pub(crate) fn new_log(&self) -> Result<File, SshError> {
+        let failed = |source| SshError::Files { deed: "open", path: self.log.clone(), source };
+        let file = private_file().append(true).open(&self.log).map_err(failed)?;
+        file.set_len(0).map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Removes what a dead master left behind.
+    pub(crate) fn remove_remains(&self) -> Result<(), SshError> {
+        for path in [&self.socket, &self.pid] {
+            match std::fs::remove_file(path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(SshError::Files { deed: "remove", path: path.clone(), source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).mode(0o600);
+    options
+}
+
+/// A short name for these parts, the same in every process and every release (FNV-1a, 64 bits).
+pub(crate) fn short_name(parts: &[&[u8]]) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for part in parts {
+        for byte in part.iter().chain(&[0]) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode_of(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn the_directory_is_made_private() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("a/b");
+        let files = ControlFiles::new(&dir, "x").unwrap();
+        files.prepare_dir().unwrap();
+        files.prepare_dir().unwrap();
+        assert_eq!(mode_of(&dir), 0o700);
+        drop(files.new_log().unwrap());
+        assert_eq!(mode_of(&files.log), 0o600);
+    }
+
+    #[test]
+    fn a_directory_open_to_others_is_refused_and_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("open");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, Permissions::from_mode(0o750)).unwrap();
+        let error = ControlFiles::new(&dir, "x").unwrap().prepare_dir().unwrap_err();
+        assert!(error.to_string().ends_with("is open to other users"), "{error}");
+        assert_eq!(mode_of(&dir), 0o750);
+    }
+
+    #[test]
+    fn a_link_or_a_file_is_no_directory() {
+        let base = tempfile::tempdir().unwrap();
+        symlink(base.path(), base.path().join("link")).unwrap();
+        std::fs::write(base.path().join("file"), "").unwrap();
+        for name in ["link", "file"] {
+            let files = ControlFiles::new(&base.path().join(name), "x").unwrap();
+            assert!(matches!(files.prepare_dir(), Err(SshError::ControlDir { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_longest_socket_path_is_known_beforehand() {
+        let room = LONGEST_SOCKET_PATH - "/x.sock".len();
+        let fits = format!("/{}", "d".repeat(room - 1));
+        let too_long = format!("/{}", "d".repeat(room));
+        assert!(ControlFiles::new(Path::new(&fits), "x").is_ok());
+        let error = ControlFiles::new(Path::new(&too_long), "x").unwrap_err();
+        assert!(matches!(error, SshError::ControlPathTooLong { .. }), "{error}");
+    }
+
+    #[test]
+    fn names_that_ssh_would_expand_are_refused() {
+        for dir in ["relative", "/run/%h", "/run/${HOME}"] {
+            let error = ControlFiles::new(Path::new(dir), "x").unwrap_err();
+            assert!(matches!(error, SshError::ControlDir { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_differ_by_part_and_never_by_release() {
+        assert_eq!(short_name(&[b"login", b"alice", b""]), short_name(&[b"login", b"alice", b""]));
+        assert_ne!(short_name(&[b"login", b"alice"]), short_name(&[b"logina", b"lice"]));
+        assert_eq!(short_name(&[]), "cbf29ce484222325");
+    }
+
+    #[tokio::test]
+    async fn one_holds_the_lock_at_a_time() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("c");
+        let files = ControlFiles::new(&dir, "x").unwrap();
+        files.prepare_dir().unwrap();
+        let held = files.lock(Duration::ZERO).await.unwrap();
+        assert!(held.is_some());
+        assert!(files.lock(Duration::ZERO).await.unwrap().is_none());
+        drop(held);
+        assert!(files.lock(Duration::ZERO).await.unwrap().is_some());
+    }
+}

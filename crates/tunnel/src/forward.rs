@@ -1,0 +1,150 @@
+//! One local forward of one master.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use openssh::{Error, ForwardType, Socket};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::mux::{refusal, session};
+
+/// How long a master may take to open or close a forward; it needs no network for that.
+const LOCAL_ANSWER: Duration = Duration::from_secs(5);
+
+/// A forward from `127.0.0.1:local` to `host:port` as seen from the host behind the master. All that is needed to open,
+/// find and close it, in this process or another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Forward {
+    /// The master's control socket.
+    pub(crate) control: String,
+    /// Local port.
+    pub(crate) local: u16,
+    /// Host to connect to from the other side.
+    pub(crate) host: String,
+    /// TCP port there.
+    pub(crate) port: u16,
+}
+
+/// Why a forward was not opened or closed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForwardError {
+    #[error("local port {port} is taken")]
+    PortTaken { port: u16 },
+    #[error("local port {port} cannot be listened on")]
+    PortRefused {
+        port: u16,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the ssh master did not do it within {} s", LOCAL_ANSWER.as_secs())]
+    Late,
+    #[error("the ssh master did not do it")]
+    Master(#[source] Error),
+}
+
+impl Forward {
+    /// Reads what [`Self::handle`] wrote.
+    pub(crate) fn from_handle(handle: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(handle)
+    }
+
+    /// The forward as one line of text.
+    pub(crate) fn handle(&self) -> String {
+        let Self { control, local, host, port } = self;
+        serde_json::json!({ "control": control, "local": local, "host": host, "port": port }).to_string()
+    }
+
+    /// Opens it; done at once if this very forward is open. If dropped, it may be open.
+    pub(crate) async fn open(&self) -> Result<(), ForwardError> {
+        self.request().await?;
+        // The master takes a forward that it has been asked for before as open, even when its listener was lost.
+        if check_port(self.local).is_ok() {
+            self.close().await?;
+            self.request().await?;
+        }
+        Ok(())
+    }
+
+    async fn request(&self) -> Result<(), ForwardError> {
+        let session = session(Path::new(&self.control));
+        let request = session.request_port_forward(ForwardType::Local, self.listen(), self.connect());
+        match timeout(LOCAL_ANSWER, request).await {
+            Ok(Ok(())) => Ok(()),
+            // "Port forwarding failed" is all that the master says, whatever the cause.
+            Ok(Err(error)) if refusal(&error).is_some() => {
+                check_port(self.local)?;
+                Err(ForwardError::Master(error))
+            }
+            Ok(Err(error)) => Err(ForwardError::Master(error)),
+            Err(_) => Err(ForwardError::Late),
+        }
+    }
+
+    /// Closes it: the port is free afterwards, while connections through it live on. Done at once if it is not open
+    /// or its master has gone.
+    pub(crate) async fn close(&self) -> Result<(), ForwardError> {
+        let session = session(Path::new(&self.control));
+        let request = session.close_port_forward(ForwardType::Local, self.listen(), self.connect());
+        match timeout(LOCAL_ANSWER, request).await {
+            Ok(Ok(()) | Err(Error::Disconnected)) => Ok(()),
+            Ok(Err(error)) if refusal(&error).is_some_and(|words| words.contains("not forwarded")) => Ok(()),
+            Ok(Err(error)) => Err(ForwardError::Master(error)),
+            Err(_) => Err(ForwardError::Late),
+        }
+    }
+
+    fn listen(&self) -> Socket<'static> {
+        Socket::new("127.0.0.1", self.local)
+    }
+
+    fn connect(&self) -> Socket<'_> {
+        // Not from a `SocketAddr`: that puts brackets around IPv6, which the master takes for part of a name.
+        Socket::new(self.host.as_str(), self.port)
+    }
+}
+
+/// Whether nobody listens on a local port and this user may.
+pub(crate) fn check_port(port: u16) -> Result<(), ForwardError> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ForwardError::PortTaken { port }),
+        Err(source) => Err(ForwardError::PortRefused { port, source }),
+    }
+}
+
+/// A local port that nobody listens on at the moment.
+pub(crate) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_tells_the_whole_forward() {
+        let forward =
+            Forward { control: "/run/t/x.sock".into(), local: 20001, host: "c\"1".into(), port: 8000 };
+        assert_eq!(Forward::from_handle(&forward.handle()).unwrap(), forward);
+        assert!(Forward::from_handle("4711").is_err());
+    }
+
+    #[test]
+    fn a_port_in_use_is_told_from_a_free_one() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(matches!(check_port(port), Err(ForwardError::PortTaken { .. })));
+        drop(listener);
+        assert!(check_port(port).is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_its_master_a_forward_is_closed() {
+        let forward = Forward { control: "/nonexistent/x.sock".into(), local: 1, host: "c1".into(), port: 2 };
+        forward.close().await.unwrap();
+        assert!(matches!(forward.open().await, Err(ForwardError::Master(Error::Disconnected))));
+    }
+}

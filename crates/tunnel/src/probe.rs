@@ -1,0 +1,170 @@
+//! Pings: one GET of a health path, and what its outcome says about the server.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::http::uri::PathAndQuery;
+use tokio::time::Instant;
+use towline_core::lifecycle::{Echo, Tunnel};
+use towline_core::ports::Probe;
+
+use crate::forward::Forward;
+use crate::http::{Reply, get};
+use crate::route::{Cause, Route};
+
+/// How often a cut connection is tried again to learn why. Others that are cut at the same moment blur the answer.
+const WATCHES: usize = 10;
+
+/// Pings servers over HTTP/1.1, through tunnels of [`crate::SshTunnels`] or directly where a tunnel has no handle.
+///
+/// What a tunnel does not carry is told apart from what the server did not answer:
+///
+/// | what happens | echo |
+/// |---|---|
+/// | a response with status 2xx | answered |
+/// | any other response, or one that is not HTTP | silent |
+/// | the place refuses the connection (the master's log says so) | silent |
+/// | the connection is made and closed without a response | silent |
+/// | no answer in time, and the host behind the master answers | silent |
+/// | no answer in time, and that host does not answer either | no route |
+/// | the master has gone, or nothing listens on the local port | no route |
+/// | forwarding is prohibited, the place's name does not resolve on the far side, its host is out of reach from there | no route |
+///
+/// Without a tunnel, refused, reset and silent connections are silence; a host that cannot be reached is no route.
+/// A ping ends within its deadline and at most some seconds more for asking why; dropping it leaves nothing behind.
+#[derive(Debug)]
+pub struct HttpProbe {
+    deadline: Duration,
+    routes: Mutex<HashMap<String, Arc<Route>>>,
+}
+
+impl HttpProbe {
+    /// Gives each ping that long, connection included.
+    pub fn new(deadline: Duration) -> Self {
+        Self { deadline, routes: Mutex::default() }
+    }
+
+    fn route(&self, control: &str) -> Arc<Route> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routes.entry(control.to_owned()).or_insert_with(|| Arc::new(Route::new(control))))
+    }
+
+    /// Pings through a forward.
+    async fn ping_through(&self, forward: &Forward, path: &PathAndQuery) -> Echo {
+        let route = self.route(&forward.control);
+        if !route.is_up().await {
+            return no_route("the ssh master has gone");
+        }
+        let began = Instant::now();
+        match self.get_local(forward, path).await {
+            // The same once more, watched: the log is silent about what it is about.
+            Reply::Cut(_) => self.ping_watched(&route, forward, path).await,
+            reply => self.read(reply, &route, forward, began).await,
+        }
+    }
+
+    /// Pings while nobody else of this process asks the same log, and again if other pings were cut meanwhile.
+    async fn ping_watched(&self, route: &Route, forward: &Forward, path: &PathAndQuery) -> Echo {
+        for _ in 0..WATCHES {
+            let watch = route.watch_log().await;
+            let began = Instant::now();
+            let error = match self.get_local(forward, path).await {
+                Reply::Cut(error) => error,
+                reply => {
+                    drop(watch);
+                    return self.read(reply, route, forward, began).await;
+                }
+            };
+            match watch.cause() {
+                Cause::Refused => return Echo::Silent(format!("{} refused the connection", place(forward))),
+                Cause::OutOfReach(words) => {
+                    return no_route(format!(
+                        "{} cannot be reached from the ssh host: {words}",
+                        place(forward)
+                    ));
+                }
+                Cause::Untold if route.is_answered_since(began).await => return Echo::Silent(cut(&error)),
+                Cause::Untold => return no_route("the connection to the ssh host broke"),
+                Cause::Mixed => {}
+            }
+        }
+        no_route("the connection was cut, and it could not be told why")
+    }
+
+    /// Reads any reply through a forward but a cut connection.
+    async fn read(&self, reply: Reply, route: &Route, forward: &Forward, began: Instant) -> Echo {
+        match reply {
+            Reply::Status(_) | Reply::Garbled(_) | Reply::Cut(_) => read_plain(reply, self.deadline),
+            Reply::NoConnection(error) => no_route(format!("local port {}: {error}", forward.local)),
+            Reply::NeverConnected | Reply::Silence => {
+                if route.is_answered_since(began).await {
+                    silence(self.deadline)
+                } else {
+                    no_route("the ssh host does not answer")
+                }
+            }
+        }
+    }
+
+    async fn get_local(&self, forward: &Forward, path: &PathAndQuery) -> Reply {
+        get("127.0.0.1", forward.local, path, self.deadline).await
+    }
+}
+
+impl Default for HttpProbe {
+    /// Gives each ping 5 s.
+    fn default() -> Self {
+        Self::new(Duration::from_secs(5))
+    }
+}
+
+#[async_trait]
+impl Probe for HttpProbe {
+    async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
+        let Ok(path) = path.parse::<PathAndQuery>() else {
+            return no_route(format!("{path:?} is no path for a GET"));
+        };
+        let Some(handle) = &tunnel.handle else {
+            return read_plain(get(&tunnel.host, tunnel.port, &path, self.deadline).await, self.deadline);
+        };
+        match Forward::from_handle(handle) {
+            Ok(forward) => self.ping_through(&forward, &path).await,
+            Err(error) => no_route(format!("the tunnel's handle cannot be read: {error}")),
+        }
+    }
+}
+
+/// Reads a reply that came straight from the server's host.
+fn read_plain(reply: Reply, deadline: Duration) -> Echo {
+    match reply {
+        Reply::Status(status) if status.is_success() => Echo::Answered,
+        Reply::Status(status) => Echo::Silent(format!("HTTP status {}", status.as_u16())),
+        Reply::NoConnection(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Echo::Silent("connection refused".to_owned())
+        }
+        Reply::NoConnection(error) => no_route(format!("no connection: {error}")),
+        Reply::NeverConnected => no_route(format!("no connection within {} s", deadline.as_secs_f32())),
+        Reply::Cut(error) => Echo::Silent(cut(&error)),
+        Reply::Garbled(error) => Echo::Silent(format!("the answer is not HTTP: {error}")),
+        Reply::Silence => silence(deadline),
+    }
+}
+
+fn cut(error: &hyper::Error) -> String {
+    format!("the connection was closed without an answer: {error}")
+}
+
+fn silence(deadline: Duration) -> Echo {
+    Echo::Silent(format!("no answer within {} s", deadline.as_secs_f32()))
+}
+
+fn no_route(why: impl Into<String>) -> Echo {
+    Echo::NoRoute(why.into())
+}
+
+fn place(forward: &Forward) -> String {
+    format!("{}:{}", forward.host, forward.port)
+}

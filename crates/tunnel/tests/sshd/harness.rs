@@ -1,0 +1,197 @@
+//! A real sshd and a user's configuration for it, both gone at the end of the test.
+
+use std::fs;
+use std::future::Future;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use towline_tunnel::{Master, MasterConfig};
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// How long anything that should happen soon may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Sshd {
+    dir: TempDir,
+    daemon: Child,
+    pub(crate) port: u16,
+}
+
+impl Sshd {
+    /// One that lets the current user in by key; `None`, with a line that says so, where there is none.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// One with more lines in its configuration, which count before the usual ones.
+    pub(crate) fn start_with(settings: &str) -> Option<Self> {
+        if !Path::new(SSHD).exists() {
+            println!("skipped: {SSHD} is not installed");
+            return None;
+        }
+        if rustix::process::geteuid().is_root() {
+            // sshd wants it for privilege separation; a system's own start-up makes it.
+            let _there_already = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
+        }
+        let dir = tempfile::Builder::new().prefix("towline").tempdir_in("/tmp").unwrap();
+        for key in ["host", "user", "stranger"] {
+            let path = dir.path().join(key);
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status();
+            assert!(made.unwrap().success());
+        }
+        fs::copy(dir.path().join("user.pub"), dir.path().join("authorized_keys")).unwrap();
+        let (daemon, port) = (0..5).find_map(|_| listen(dir.path(), settings)).expect("sshd does not start");
+        let sshd = Self { dir, daemon, port };
+        sshd.know_host_key("host");
+        sshd.configure("");
+        Some(sshd)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Makes `key` the one that is known of the host.
+    pub(crate) fn know_host_key(&self, key: &str) {
+        let key = fs::read_to_string(self.path(&format!("{key}.pub"))).unwrap();
+        fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{} {key}", self.port)).unwrap();
+    }
+
+    /// Writes the user's configuration, in which `settings` for the host `lab` count before the usual ones.
+    pub(crate) fn configure(&self, settings: &str) {
+        let dir = self.dir.path().display();
+        let port = self.port;
+        let text = format!(
+            "Host lab\n{settings}\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {dir}/user\n  \
+             IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile {dir}/known_hosts\n  \
+             GlobalKnownHostsFile /dev/null\n"
+        );
+        fs::write(self.path("ssh_config"), text).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> MasterConfig {
+        MasterConfig {
+            ssh_config: Some(self.path("ssh_config")),
+            connect_timeout: PATIENCE,
+            ..MasterConfig::new("lab", self.path("c"))
+        }
+    }
+
+    pub(crate) fn master(&self) -> Arc<Master> {
+        Arc::new(Master::new(self.config()).unwrap())
+    }
+
+    /// How many logins sshd has seen.
+    pub(crate) fn logins(&self) -> usize {
+        let log = fs::read_to_string(self.path("sshd.log")).unwrap();
+        log.lines().filter(|line| line.contains("Accepted publickey")).count()
+    }
+
+    /// Stops (or continues) whatever serves the connections, as a network that drops everything would.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        let signal = if is_frozen { "-STOP" } else { "-CONT" };
+        for pid in descendants(self.daemon.id()) {
+            signal_process(signal, pid);
+        }
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let sockets = fs::read_dir(self.path("c")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let served = descendants(self.daemon.id());
+        let socket_of = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "sock");
+        for socket in sockets.filter(socket_of) {
+            let mut leave = Command::new("ssh");
+            leave.args(["-F", "none", "-S"]).arg(socket).args(["-O", "exit", "x"]);
+            let _gone_or_not = leave.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+        let _ended_before = self.daemon.kill();
+        let _ended_before = self.daemon.wait();
+        for pid in served {
+            signal_process("-KILL", pid);
+        }
+    }
+}
+
+/// Starts sshd on some port. `HOME` is a directory without start-up files: the user's own may be slow or noisy.
+fn listen(dir: &Path, settings: &str) -> Option<(Child, u16)> {
+    let port = free_port();
+    let text = format!(
+        "{settings}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\n\
+         AuthorizedKeysFile {dir}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
+         KbdInteractiveAuthentication no\nPidFile none\nLogLevel VERBOSE\nMaxStartups 100\n\
+         SetEnv HOME={dir}\n",
+        dir = dir.display()
+    );
+    fs::write(dir.join("sshd_config"), text).unwrap();
+    let mut daemon = Command::new(SSHD)
+        .arg("-D")
+        .arg("-f")
+        .arg(dir.join("sshd_config"))
+        .arg("-E")
+        .arg(dir.join("sshd.log"))
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until && daemon.try_wait().unwrap().is_none() {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Some((daemon, port));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    println!("{}", fs::read_to_string(dir.join("sshd.log")).unwrap_or_default());
+    let _ended_before = daemon.kill();
+    let _ended_before = daemon.wait();
+    None
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Sends a signal by name to one process that this test has started.
+pub(crate) fn signal_process(signal: &str, pid: u32) {
+    let _ended_before = Command::new("kill").args([signal, &pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+/// The processes that descend from `pid`.
+fn descendants(pid: u32) -> Vec<u32> {
+    let children: Vec<u32> =
+        processes().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect();
+    children.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
+}
+
+/// Process ids, each with its parent's.
+fn processes() -> impl Iterator<Item = (u32, u32)> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        Some((pid, parent))
+    })
+}
+
+/// Whether any process has `word` on its command line.
+pub(crate) fn is_on_a_command_line(word: &str) -> bool {
+    processes().any(|(pid, _)| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(word))
+    })
+}
+
+/// Waits until a condition holds, and fails the test if it never does.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let until = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < until, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,180 @@
+//! Masters: one login, shared and replaced, and why there is none.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use towline_tunnel::{Master, MasterConfig, SshError};
+
+use crate::harness::{Sshd, eventually, free_port, is_on_a_command_line, signal_process};
+
+async fn refusal(config: MasterConfig) -> SshError {
+    let master = Master::new(config).unwrap();
+    let error = master.session().await.expect_err("logged in");
+    assert_eq!(master.pid().await.unwrap(), None, "a master is left after: {error}");
+    println!("{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_second_master_uses_the_login_of_the_first() {
+    let Some(sshd) = Sshd::start() else { return };
+    let first = sshd.master();
+    first.session().await.unwrap();
+    let pid = first.pid().await.unwrap();
+    drop(first);
+    let second = sshd.master();
+    second.session().await.unwrap().check().await.unwrap();
+    assert_eq!(second.pid().await.unwrap(), pid);
+    assert!(pid.is_some());
+    assert_eq!(sshd.logins(), 1);
+}
+
+#[tokio::test]
+async fn eight_launches_at_once_are_one_login() {
+    let Some(sshd) = Sshd::start() else { return };
+    let masters: Vec<_> = (0..8).map(|_| sshd.master()).collect();
+    let sessions = masters.iter().map(|master| master.session());
+    for session in futures_util::future::join_all(sessions).await {
+        session.unwrap();
+    }
+    assert_eq!(sshd.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_master_is_gone_and_can_be_launched_again() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    assert!(!master.stop().await.unwrap());
+    master.session().await.unwrap();
+    assert!(master.stop().await.unwrap());
+    assert_eq!(master.pid().await.unwrap(), None);
+    assert!(!master.control_path().exists());
+    master.session().await.unwrap();
+    assert_eq!(sshd.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_killed_master_is_replaced() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    master.session().await.unwrap();
+    let pid = master.pid().await.unwrap().unwrap();
+    signal_process("-KILL", pid);
+    eventually("the master is gone", async || master.pid().await.unwrap().is_none()).await;
+    assert!(master.control_path().exists(), "the socket of a killed master stays");
+    master.session().await.unwrap().check().await.unwrap();
+    assert_ne!(master.pid().await.unwrap(), Some(pid));
+}
+
+#[tokio::test]
+async fn a_master_that_does_not_answer_is_replaced() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    master.session().await.unwrap();
+    let pid = master.pid().await.unwrap().unwrap();
+    signal_process("-STOP", pid);
+    master.session().await.unwrap().check().await.unwrap();
+    assert_ne!(master.pid().await.unwrap(), Some(pid));
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(!state.contains(") T "), "the stopped master is still there: {state}");
+}
+
+#[tokio::test]
+async fn a_login_given_up_leaves_no_process() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure("  ProxyCommand sleep 60");
+    let master = sshd.master();
+    let login = tokio::time::timeout(Duration::from_millis(300), master.session()).await;
+    assert!(login.is_err());
+    let socket = master.control_path().to_str().unwrap();
+    eventually("no ssh is left", async || !is_on_a_command_line(socket)).await;
+    sshd.configure("");
+    master.session().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_takes_too_long_is_given_up() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure("  ProxyCommand sleep 60");
+    let config = MasterConfig { connect_timeout: Duration::from_secs(1), ..sshd.config() };
+    assert!(matches!(refusal(config).await, SshError::TimedOut { .. }));
+}
+
+#[tokio::test]
+async fn an_unknown_host_key_is_refused() {
+    let Some(sshd) = Sshd::start() else { return };
+    std::fs::write(sshd.path("known_hosts"), "").unwrap();
+    assert!(matches!(refusal(sshd.config()).await, SshError::HostKeyUnknown { .. }));
+    assert_eq!(std::fs::read_to_string(sshd.path("known_hosts")).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_changed_host_key_is_refused_and_named() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.know_host_key("stranger");
+    let error = refusal(sshd.config()).await;
+    let SshError::HostKeyChanged { words, .. } = error else { panic!("{error}") };
+    assert!(words.contains(sshd.path("known_hosts").to_str().unwrap()), "{words}");
+}
+
+#[tokio::test]
+async fn a_refused_key_is_told() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure(&format!("  IdentityFile {}", sshd.path("stranger").display()));
+    std::fs::remove_file(sshd.path("user")).unwrap();
+    let error = refusal(sshd.config()).await;
+    let SshError::Denied { words, .. } = error else { panic!("{error}") };
+    assert!(words.contains("publickey"), "{words}");
+}
+
+#[tokio::test]
+async fn hosts_that_cannot_be_reached_are_told_apart() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure("  HostName nosuch.invalid");
+    assert!(matches!(refusal(sshd.config()).await, SshError::Unresolved { .. }));
+    sshd.configure(&format!("  Port {}", free_port()));
+    assert!(matches!(refusal(sshd.config()).await, SshError::Refused { .. }));
+    sshd.configure("  BogusOption yes");
+    assert!(matches!(refusal(sshd.config()).await, SshError::Config { .. }));
+    let config = MasterConfig { ssh_config: Some(sshd.path("no_such_file")), ..sshd.config() };
+    assert!(matches!(refusal(config).await, SshError::Config { .. }));
+}
+
+#[tokio::test]
+async fn a_jump_host_that_is_down_is_named() {
+    let Some(sshd) = Sshd::start() else { return };
+    let port = free_port();
+    sshd.configure(&format!("  ProxyJump 127.0.0.1:{port}"));
+    let error = refusal(sshd.config()).await;
+    let SshError::Refused { words, .. } = error else { panic!("{error}") };
+    assert!(words.contains(&port.to_string()), "{words}");
+}
+
+#[tokio::test]
+async fn the_users_own_forwards_commands_and_masters_do_no_harm() {
+    let Some(sshd) = Sshd::start() else { return };
+    let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = busy.local_addr().unwrap().port();
+    sshd.configure(&format!(
+        "  LocalForward {port} 127.0.0.1:1\n  ExitOnForwardFailure yes\n  RemoteCommand echo hello\n  \
+         RequestTTY force\n  ControlMaster auto\n  ControlPath {}\n  ControlPersist 1\n  LogLevel QUIET\n",
+        sshd.path("users-own").display()
+    ));
+    let master = sshd.master();
+    master.session().await.unwrap().check().await.unwrap();
+    assert!(!sshd.path("users-own").exists());
+}
+
+#[tokio::test]
+async fn a_control_path_that_is_too_long_costs_no_login() {
+    let Some(sshd) = Sshd::start() else { return };
+    let control_dir = sshd.path(&"d".repeat(80));
+    let error = Master::new(MasterConfig { control_dir, ..sshd.config() }).unwrap_err();
+    assert!(matches!(error, SshError::ControlPathTooLong { .. }), "{error}");
+    let longest = 90 - "/0123456789abcdef.sock".len() - sshd.path("").as_os_str().len();
+    let control_dir = sshd.path(&"d".repeat(longest));
+    let master = Master::new(MasterConfig { control_dir, ..sshd.config() }).unwrap();
+    assert_eq!(master.control_path().as_os_str().len(), 90);
+    master.session().await.unwrap();
+    assert!(master.stop().await.unwrap());
+}

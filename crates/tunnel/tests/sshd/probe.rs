@@ -1,0 +1,154 @@
+//! Pings through a real connection, and what their failures say.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline_core::job::Place;
+use towline_core::lifecycle::{Echo, Tunnel};
+use towline_core::ports::{Probe, Tunnels};
+use towline_tunnel::{HttpProbe, Master, SshTunnels};
+
+use crate::harness::{Sshd, free_port, signal_process};
+use crate::web::{Web, ok, place};
+
+async fn open(master: &Arc<Master>, place: &Place) -> Tunnel {
+    let id = "0199aaaa-0000-7000-8000-000000000001".parse().unwrap();
+    SshTunnels::new(Arc::clone(master)).open(id, place, Some(free_port()), None).await.unwrap()
+}
+
+fn probe() -> HttpProbe {
+    HttpProbe::new(Duration::from_secs(2))
+}
+
+fn assert_silent(echo: &Echo, part: &str) {
+    assert!(matches!(echo, Echo::Silent(why) if why.contains(part)), "{echo:?}");
+}
+
+fn assert_no_route(echo: &Echo, part: &str) {
+    assert!(matches!(echo, Echo::NoRoute(why) if why.contains(part)), "{echo:?}");
+}
+
+#[tokio::test]
+async fn a_server_is_judged_by_what_it_answers() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    let probe = probe();
+    for (answer, silence) in [
+        (ok("fine"), None),
+        ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), None),
+        ("HTTP/1.1 503 Loading\r\nContent-Length: 0\r\n\r\n".to_owned(), Some("503")),
+        ("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_owned(), Some("302")),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(), Some("not HTTP")),
+        (String::new(), Some("closed without an answer")),
+    ] {
+        let web = Web::saying(answer.clone()).await;
+        let direct = Tunnel { host: "127.0.0.1".into(), port: web.port, place: web.place(), handle: None };
+        for tunnel in [open(&master, &web.place()).await, direct] {
+            let echo = probe.ping(&tunnel, "/health?x=1").await;
+            match silence {
+                None => assert_eq!(echo, Echo::Answered, "{answer:?}"),
+                Some(part) => assert_silent(&echo, part),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_where_nothing_listens_is_silent() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    let probe = probe();
+    let dead = place(free_port());
+    let tunnel = open(&master, &dead).await;
+    assert_silent(&probe.ping(&tunnel, "/").await, "refused");
+    let direct = Tunnel { host: "127.0.0.1".into(), port: dead.port, place: dead, handle: None };
+    assert_silent(&probe.ping(&direct, "/").await, "refused");
+}
+
+#[tokio::test]
+async fn causes_of_many_pings_at_once_are_not_mixed_up() {
+    let Some(sshd) = Sshd::start_with("PermitOpen 127.0.0.1:*") else { return };
+    let master = sshd.master();
+    let probe = probe();
+    let dead = open(&master, &place(free_port())).await;
+    let prohibited = open(&master, &Place { host: "127.0.0.2".into(), ..place(80) }).await;
+    let pings = (0..40).map(|n| {
+        let (probe, tunnel) = (&probe, if n % 2 == 0 { &dead } else { &prohibited });
+        async move { (n, probe.ping(tunnel, "/").await) }
+    });
+    for (n, echo) in futures_util::future::join_all(pings).await {
+        if n % 2 == 0 {
+            assert_silent(&echo, "refused");
+        } else {
+            assert_no_route(&echo, "administratively prohibited");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_there_is_no_route() {
+    let Some(sshd) = Sshd::start() else { return };
+    let tunnel = open(&sshd.master(), &Place { host: "nosuch.invalid".into(), ..place(80) }).await;
+    let echo = HttpProbe::new(Duration::from_secs(20)).ping(&tunnel, "/").await;
+    assert_no_route(&echo, "nosuch.invalid:80 cannot be reached from the ssh host");
+}
+
+#[tokio::test]
+async fn a_prohibited_forward_is_no_route() {
+    let Some(sshd) = Sshd::start_with("AllowTcpForwarding no") else { return };
+    let web = Web::saying(ok("fine")).await;
+    let tunnel = open(&sshd.master(), &web.place()).await;
+    assert_no_route(&probe().ping(&tunnel, "/").await, "administratively prohibited");
+}
+
+#[tokio::test]
+async fn silence_counts_only_while_the_way_works() {
+    let Some(sshd) = Sshd::start() else { return };
+    let web = Web::silent().await;
+    let tunnel = open(&sshd.master(), &web.place()).await;
+    let probe = HttpProbe::new(Duration::from_millis(500));
+    assert_silent(&probe.ping(&tunnel, "/").await, "no answer within");
+    sshd.freeze(true);
+    let echo = probe.ping(&tunnel, "/").await;
+    sshd.freeze(false);
+    assert_no_route(&echo, "the ssh host does not answer");
+}
+
+#[tokio::test]
+async fn a_port_taken_over_never_makes_a_dead_tunnel_answer() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    let web = Web::saying(ok("fine")).await;
+    let tunnel = open(&master, &web.place()).await;
+    assert_eq!(probe().ping(&tunnel, "/").await, Echo::Answered);
+    signal_process("-KILL", master.pid().await.unwrap().unwrap());
+    crate::harness::eventually("the master is gone", async || master.pid().await.unwrap().is_none()).await;
+    assert_no_route(&probe().ping(&tunnel, "/").await, "master has gone");
+    let web = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, tunnel.port)).await.unwrap();
+    assert_no_route(&probe().ping(&tunnel, "/").await, "master has gone");
+    drop(web);
+}
+
+#[tokio::test]
+async fn a_closed_tunnel_is_no_route() {
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    let web = Web::saying(ok("fine")).await;
+    let tunnel = open(&master, &web.place()).await;
+    SshTunnels::new(Arc::clone(&master)).close(&tunnel).await.unwrap();
+    assert_no_route(&probe().ping(&tunnel, "/").await, "local port");
+}
+
+#[tokio::test]
+async fn directly_silence_and_unreachability_are_told_apart() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let at = |host: &str| Tunnel { host: host.into(), port, place: place(port), handle: None };
+    let probe = HttpProbe::new(Duration::from_millis(300));
+    assert_silent(&probe.ping(&at("127.0.0.1"), "/").await, "no answer within 0.3 s");
+    assert_no_route(&probe.ping(&at("nosuch.invalid"), "/").await, "no connection");
+    assert_no_route(&probe.ping(&at("127.0.0.1"), "no path").await, "no path for a GET");
+    let odd = Tunnel { handle: Some("{}".into()), ..at("127.0.0.1") };
+    assert_no_route(&probe.ping(&odd, "/").await, "handle cannot be read");
+}
