@@ -1,0 +1,226 @@
+//! What every command starts from: the configuration, the clock, the terminal and, once asked for, the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+use towline_core::engine::error_chain;
+use towline_core::ports::{Clock, DamagedRow, Ledger, Listing, Select};
+use towline_core::service::Service;
+use towline_core::time::Timestamp;
+
+use crate::config::{Config, Flags, Layers, Paths, Profile};
+use crate::exit::{During as _, Failure, Kind, Outcome};
+use crate::names;
+use crate::render::Terminal;
+use crate::wiring::{self, SystemClock, Target};
+
+/// One run of the program.
+pub(crate) struct App {
+    /// Where everything is printed.
+    pub(crate) terminal: Terminal,
+    /// Where things lie.
+    pub(crate) paths: Paths,
+    /// The configuration with its origins.
+    pub(crate) layers: Layers,
+    /// The configuration.
+    pub(crate) config: Config,
+    clock: Arc<SystemClock>,
+    ledger: OnceCell<Arc<dyn Ledger>>,
+    targets: Mutex<BTreeMap<String, Target>>,
+}
+
+/// What a look at all unfinished services came to.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshed {
+    /// The services that were looked at, as they are recorded now.
+    pub(crate) services: Vec<Service>,
+    /// Rows that could not be read.
+    pub(crate) damaged: Vec<DamagedRow>,
+    /// What could not be learnt, one line a profile.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl App {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] if there is no home directory, or a value is wrong.
+    pub(crate) fn load(terminal: Terminal, flags: &Flags) -> Outcome<Self> {
+        let paths = find_paths()?;
+        let layers = Layers::load(&paths.config_file, environment(), flags)?;
+        let config = layers.config()?;
+        Ok(Self {
+            terminal,
+            paths,
+            layers,
+            config,
+            clock: Arc::new(SystemClock),
+            ledger: OnceCell::new(),
+            targets: Mutex::default(),
+        })
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The ledger, opened at the first call.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being opened.
+    pub(crate) async fn ledger(&self) -> Outcome<Arc<dyn Ledger>> {
+        let open = || wiring::open_ledger(&self.config, &self.paths);
+        Ok(self.ledger.get_or_try_init(open).await?.clone())
+    }
+
+    /// The profile of that name.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] with the nearest name if there is none.
+    pub(crate) fn profile(&self, name: &str) -> Outcome<&Profile> {
+        self.config.profiles.get(name).ok_or_else(|| {
+            let failure = Failure::new(Kind::NotFound, format!("there is no profile {}", names::shown(name)));
+            match names::nearest(name, self.config.profiles.keys().map(String::as_str)) {
+                Some(near) => failure.hint(format!("did you mean {near}?")),
+                None => {
+                    failure.hint("`towline profile ls` lists the profiles, `towline profile add` adds one")
+                }
+            }
+        })
+    }
+
+    /// The engine and the files of a profile, the same at every call. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] without such a profile, [`Kind::Config`] if it cannot be used, and the ledger's.
+    pub(crate) async fn target(&self, profile: &str) -> Outcome<Target> {
+        let ledger = self.ledger().await?;
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = targets.get(profile) {
+            return Ok(known.clone());
+        }
+        let target =
+            wiring::target(profile, self.profile(profile)?, &self.paths, ledger, self.clock.clone())?;
+        targets.insert(profile.to_owned(), target.clone());
+        Ok(target)
+    }
+
+    /// The service that a word means, as it is recorded.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] or [`Kind::Usage`] if it means none or several, and the ledger's.
+    pub(crate) async fn find(&self, word: &str) -> Outcome<Service> {
+        let listing = self.ledger().await?.list(Select::All).await?;
+        if let Some(row) = listing.damaged.iter().find(|row| row.name == word || row.id == word) {
+            return Err(Failure::new(
+                Kind::Internal,
+                format!("the record of service {} is damaged: {}", row.name, row.problem),
+            ));
+        }
+        names::resolve(word, &listing.services).cloned()
+    }
+
+    /// Looks at one service again; what could not be learnt is warned of.
+    ///
+    /// # Errors
+    /// The ledger's, and those of a profile that cannot be used.
+    pub(crate) async fn refresh(&self, service: &Service) -> Outcome<Service> {
+        let target = self.target(&service.spec.profile).await?;
+        let failed = || format!("failed to look at service {}", service.spec.name);
+        let service = target.engine.refresh(service.id).await.during(failed)?;
+        for line in doubts(&service.spec.profile, std::slice::from_ref(&service)) {
+            self.terminal.warn(&line);
+        }
+        Ok(service)
+    }
+
+    /// Looks at all unfinished services again, at all profiles at once. A profile that cannot be used or a cluster that
+    /// cannot be reached becomes a warning.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(crate) async fn refresh_all(&self) -> Outcome<Refreshed> {
+        let listing = self.ledger().await?.list(Select::Unfinished).await?;
+        let profiles: BTreeSet<&str> = listing.services.iter().map(|s| s.spec.profile.as_str()).collect();
+        let looks = profiles.into_iter().map(async |profile| (profile, self.refresh_profile(profile).await));
+        let mut refreshed = Refreshed { damaged: listing.damaged.clone(), ..Refreshed::default() };
+        for (profile, look) in join_all(looks).await {
+            match look {
+                Ok(Listing { services, .. }) => {
+                    refreshed.warnings.extend(doubts(profile, &services));
+                    refreshed.services.extend(services);
+                }
+                Err(failure) => {
+                    let chain = error_chain(failure.error.as_ref());
+                    refreshed.warnings.push(format!("profile {profile} was not looked at: {chain}"));
+                    let known = listing.services.iter().filter(|service| service.spec.profile == profile);
+                    refreshed.services.extend(known.cloned());
+                }
+            }
+        }
+        refreshed.services.sort_by_key(|service| (service.created_at, service.id));
+        Ok(refreshed)
+    }
+
+    async fn refresh_profile(&self, profile: &str) -> Outcome<Listing> {
+        Ok(self.target(profile).await?.engine.refresh_all().await?)
+    }
+}
+
+/// Where things lie on this machine.
+///
+/// # Errors
+/// [`Kind::Config`] without a home directory.
+pub(crate) fn find_paths() -> Outcome<Paths> {
+    Ok(Paths::find(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?)
+}
+
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// One line for each reason why services of a profile were not seen.
+fn doubts(profile: &str, services: &[Service]) -> Vec<String> {
+    let doubtful = |service: &&Service| !service.status().is_terminal();
+    let why = |service: &Service| service.life.doubt.as_ref().map(|doubt| doubt.why.clone());
+    let reasons: Vec<String> = services.iter().filter(doubtful).filter_map(why).collect();
+    let distinct: BTreeSet<&String> = reasons.iter().collect();
+    let line = |reason: &String| match reasons.iter().filter(|other| *other == reason).count() {
+        1 => format!("profile {profile}: no news of one service, shown as last known: {reason}"),
+        count => format!("profile {profile}: no news of {count} services, shown as last known: {reason}"),
+    };
+    distinct.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use towline_core::lifecycle::Doubt;
+
+    use super::*;
+    use crate::testing::{ended, service};
+
+    #[test]
+    fn each_reason_for_doubt_is_told_once() {
+        let doubtful = |number: u128, why: &str| {
+            let mut service = service(number, "web");
+            let at = Timestamp::from_secs(0);
+            service.life.doubt = Some(Doubt { since: at, last: at, count: 1, why: why.into() });
+            service
+        };
+        let services = [
+            doubtful(1, "no route"),
+            doubtful(2, "no route"),
+            doubtful(3, "new word"),
+            ended(doubtful(4, "late")),
+            service(5, "web"),
+        ];
+        let lines = doubts("lab", &services);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("no news of 2 services") && line.contains("no route")));
+        assert!(lines.iter().any(|line| line.contains("one service") && line.contains("new word")));
+    }
+}

@@ -1,0 +1,160 @@
+//! Waiting for a service with a live line, and telling how it ended.
+
+use std::time::Duration;
+
+use towline_core::id::ServiceId;
+use towline_core::job::Outcome as JobOutcome;
+use towline_core::lifecycle::{Cause, Echo, Status};
+use towline_core::ports::LogFrom;
+use towline_core::service::Service;
+
+use crate::app::App;
+use crate::config::{Kind as ProfileKind, Span};
+use crate::exit::{During as _, Failure, Kind, Outcome};
+use crate::render::Live;
+
+/// How many of the last lines of a log explain an end.
+const LOG_LINES: u32 = 15;
+
+/// How long those lines may take to come.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How waiting for a service came out.
+pub(super) enum Followed {
+    /// It has one of the statuses that were waited for, or has ended.
+    Done(Box<Service>),
+    /// The time is over; the service as it is recorded.
+    OutOfTime(Box<Service>),
+}
+
+/// Waits until a service has one of the statuses `until` or has ended, for at most `limit`, showing where it stands.
+///
+/// # Errors
+/// [`Kind::Interrupted`] after Ctrl-C, and those of the engine.
+pub(super) async fn follow(
+    app: &App,
+    service: &Service,
+    until: &[Status],
+    limit: Option<Duration>,
+) -> Outcome<Followed> {
+    let engine = app.target(&service.spec.profile).await?.engine;
+    let name = &service.spec.name;
+    let mut live = Live::new(&app.terminal);
+    let mut watch = |service: &Service| live.look(service);
+    let out_of_time = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        waited = engine.wait(service.id, until, &mut watch) => {
+            let service = waited.during(|| format!("failed to wait for service {name}"))?;
+            Ok(Followed::Done(Box::new(service)))
+        }
+        () = out_of_time => Ok(Followed::OutOfTime(Box::new(recorded(app, service.id).await?))),
+        () = interrupted() => Err(left_behind(app, service.id).await),
+    }
+}
+
+async fn recorded(app: &App, id: ServiceId) -> Outcome<Service> {
+    app.find(&id.to_string()).await
+}
+
+/// Returns at Ctrl-C.
+pub(super) async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What a command that is interrupted leaves behind, and how to go on.
+pub(super) async fn left_behind(app: &App, id: ServiceId) -> Failure {
+    let Ok(service) = recorded(app, id).await else {
+        return Failure::new(Kind::Interrupted, "interrupted: nothing was submitted");
+    };
+    let (name, status) = (&service.spec.name, service.status());
+    let failure = |text: String| Failure::new(Kind::Interrupted, text);
+    if status.is_terminal() {
+        return failure(format!("interrupted: service {name} has ended as {status}"));
+    }
+    if service.life.stop.is_some() {
+        return failure(format!("interrupted: the stop of service {name} is recorded and goes on")).hint(
+            format!("`towline refresh {name}` carries it out, `towline show {name}` tells where it stands"),
+        );
+    }
+    failure(format!("interrupted: service {name} is {status} and is left as it is"))
+        .hint(format!("`towline wait {name}` goes on waiting, `towline stop {name}` ends it"))
+}
+
+/// The failure that a service's end is for somebody who waited for it to become healthy: its cause, the end of its log
+/// and what may help.
+pub(super) async fn ended_failure(app: &App, service: &Service) -> Failure {
+    let (name, why) = (&service.spec.name, service.life.why());
+    let mut failure =
+        Failure::new(Kind::Unhealthy, format!("service {name} ended as {}: {why}", service.status()));
+    if let Some(log) = end_of_log(app, service).await {
+        failure = failure.excerpt("the end of its log", log);
+    }
+    match ending_hint(app, service) {
+        Some(hint) => failure.hint(hint),
+        None => failure.hint(format!("`towline logs {name}` prints all of its output")),
+    }
+}
+
+async fn end_of_log(app: &App, service: &Service) -> Option<String> {
+    let target = app.target(&service.spec.profile).await.ok()?;
+    let read = target.files.read_log(service.id, LogFrom::Tail(LOG_LINES), Duration::ZERO);
+    let chunk = tokio::time::timeout(LOG_PATIENCE, read).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&chunk.bytes).trim_end().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// What may help against such an end.
+fn ending_hint(app: &App, service: &Service) -> Option<String> {
+    let local = app.config.profiles.get(&service.spec.profile).is_some_and(|p| p.kind == ProfileKind::Local);
+    Some(match service.life.cause()? {
+        Cause::GraceSpent { .. } => silence_hint(service, local),
+        Cause::Job(end) => match end.outcome {
+            JobOutcome::Completed => {
+                "a service's command must stay in the foreground for as long as it serves".to_owned()
+            }
+            JobOutcome::OutOfMemory => "ask for more with --mem".to_owned(),
+            JobOutcome::TimeLimit | JobOutcome::Deadline => "ask for more with --time".to_owned(),
+            JobOutcome::Preempted => "let the scheduler start it again with --requeue".to_owned(),
+            JobOutcome::Cancelled | JobOutcome::Failed | JobOutcome::NodeFail | JobOutcome::BootFail => {
+                return None;
+            }
+        },
+        Cause::Requested | Cause::Refused(_) | Cause::NotSent(_) | Cause::Vanished => return None,
+    })
+}
+
+/// What may help when a server was never heard.
+fn silence_hint(service: &Service, local: bool) -> String {
+    let place = service.life.phase.job().and_then(|job| job.place());
+    match place.filter(|place| place.listening) {
+        None => "the server never listened on its port: let it take the port from '{port}' in its command or from \
+                 $PORT, or give it more time with --grace"
+            .to_owned(),
+        Some(place) if place.loopback && !local => format!(
+            "the server listens on the loopback interface of {} only, out of reach: let it bind 0.0.0.0",
+            place.host
+        ),
+        Some(_) => {
+            let health = &service.spec.health;
+            let said = match service.life.ping.as_ref().map(|ping| &ping.echo) {
+                Some(Echo::Silent(what) | Echo::NoRoute(what)) => format!(" (last: {what})"),
+                Some(Echo::Answered) | None => String::new(),
+            };
+            format!("nothing answered {health} with a 2xx{said}: name another path with --health, or more time with --grace")
+        }
+    }
+}
+
+/// The failure of a wait that took too long.
+pub(super) fn out_of_time(service: &Service, limit: Duration) -> Failure {
+    let (name, status) = (&service.spec.name, service.status());
+    let message = format!("service {name} is still {status} after {}: {}", Span(limit), service.life.why());
+    Failure::new(Kind::TimedOut, message).hint(format!("`towline show {name}` tells all that is known of it"))
+}

@@ -1,0 +1,24 @@
+//! The verbs: one file each, with its options (their doc comments are the help) and what it does.
+
+mod completion;
+mod config;
+mod doctor;
+mod events;
+mod follow;
+mod logs;
+mod ls;
+mod man;
+mod profile;
+mod profile_import;
+mod prune;
+mod refresh;
+mod rm;
+mod run;
+mod show;
+mod stop;
+mod tunnel;
+mod url;
+mod verb;
+mod wait;
+
+pub(crate) use verb::Verb;

@@ -1,0 +1,236 @@
+//! `towline profile`
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use towline_core::ports::Select;
+
+use super::doctor::CheckArgs;
+use super::profile_import::ImportArgs;
+use crate::app::{self, App};
+use crate::args::{JobArgs, JsonArg};
+use crate::config::{ConfigFile, Kind as ProfileKind, LOCAL, ProfileName, Setting};
+use crate::exit::{During as _, Failure, Kind, Outcome};
+use crate::names;
+use crate::render::{Columns, Terminal};
+
+/// Say where services run
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ProfileVerb {
+    Add(Box<AddArgs>),
+    /// List the profiles
+    Ls(JsonArg),
+    Show(ShowArgs),
+    Rm(RmArgs),
+    Default(DefaultArgs),
+    Check(CheckArgs),
+    Import(ImportArgs),
+}
+
+/// Add a profile to the configuration file
+///
+/// With --host it is a Slurm cluster reached by SSH, with --here the cluster of which this machine is a login node.
+/// Options of services become the defaults of all services of the profile.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AddArgs {
+    /// Name of the profile
+    name: ProfileName,
+    /// Login host of the cluster, as `ssh` takes it
+    #[arg(long, required_unless_present = "here")]
+    host: Option<String>,
+    /// This machine is a login node of the cluster
+    #[arg(long, conflicts_with_all = ["host", "user", "ssh_config"])]
+    here: bool,
+    /// User on that host [default: what `ssh` takes]
+    #[arg(long)]
+    user: Option<String>,
+    /// SSH configuration to use instead of ~/.ssh/config
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+    /// Directory for services on the cluster [default: ~/.towline]
+    #[arg(long, value_name = "DIR")]
+    home: Option<String>,
+    /// Make it the default profile
+    #[arg(long)]
+    default: bool,
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+/// Show the values of a profile and where they came from
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// Name of the profile
+    profile: String,
+    #[command(flatten)]
+    output: JsonArg,
+}
+
+/// Remove a profile from the configuration file
+#[derive(Debug, clap::Args)]
+pub(crate) struct RmArgs {
+    /// Name of the profile
+    profile: String,
+    /// Remove it even if services of it have not ended: nothing will look after them any more
+    #[arg(long)]
+    force: bool,
+}
+
+/// Print the default profile, or name another one
+#[derive(Debug, clap::Args)]
+pub(crate) struct DefaultArgs {
+    /// Name of the profile
+    profile: Option<String>,
+}
+
+/// Adds a profile.
+pub(super) fn add(terminal: Terminal, args: &AddArgs) -> Outcome<()> {
+    let name = args.name.as_str();
+    let failed = || format!("failed to add profile {name}");
+    let paths = app::find_paths()?;
+    let mut file = ConfigFile::open(&paths.config_file).during(failed)?;
+    file.add_profile(&args.name, &values(args)?).during(failed)?;
+    if args.default {
+        file.set_default_profile(name);
+    }
+    let path = file.save().during(failed)?;
+    terminal.note(&format!("profile {name} is added to {}", path.display()));
+    terminal.note(&format!("check it with `towline profile check {name}`"));
+    Ok(())
+}
+
+fn values(args: &AddArgs) -> Outcome<serde_json::Map<String, serde_json::Value>> {
+    let mut values = serde_json::Map::new();
+    values.insert("kind".to_owned(), serde_json::json!(ProfileKind::Slurm));
+    let ssh_config = args
+        .ssh_config
+        .as_ref()
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|err| Failure::new(Kind::Usage, format!("bad --ssh-config: {err}")))?;
+    if let Some(file) = ssh_config.as_ref().filter(|file| !file.is_file()) {
+        return Err(Failure::new(Kind::Usage, format!("there is no SSH configuration {}", file.display())));
+    }
+    let ssh_config = ssh_config.map(|file| file.display().to_string());
+    let words =
+        [("host", &args.host), ("user", &args.user), ("ssh_config", &ssh_config), ("home", &args.home)];
+    for (key, value) in words {
+        let Some(value) = value else { continue };
+        check_word(key, value)?;
+        values.insert(key.to_owned(), value.as_str().into());
+    }
+    values.extend(args.job.values());
+    Ok(values)
+}
+
+/// What reaches `ssh` as an argument of its own must not look like an option, nor hold anything but one word.
+fn check_word(key: &str, value: &str) -> Outcome<()> {
+    let spaced =
+        value.chars().any(|c| c.is_control() || (c.is_whitespace() && key != "home" && key != "ssh_config"));
+    if value.is_empty() || spaced || value.starts_with('-') {
+        return Err(Failure::new(Kind::Usage, format!("bad --{}: {value:?}", key.replace('_', "-"))));
+    }
+    Ok(())
+}
+
+/// A profile in JSON.
+#[derive(Serialize)]
+struct ProfileView<'a> {
+    name: &'a str,
+    kind: ProfileKind,
+    host: Option<&'a str>,
+    user: Option<&'a str>,
+    home: Option<&'a str>,
+    default: bool,
+}
+
+/// Lists the profiles.
+pub(super) fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
+    let default = app.config.default_profile.as_str();
+    if args.json {
+        let view = |(name, profile): (&String, &crate::config::Profile)| {
+            serde_json::json!(ProfileView {
+                name,
+                kind: profile.kind,
+                host: profile.host.as_deref(),
+                user: profile.user.as_deref(),
+                home: profile.home.as_deref(),
+                default: name == default,
+            })
+        };
+        return Ok(app.terminal.json(&app.config.profiles.iter().map(view).collect::<Vec<_>>())?);
+    }
+    let mut table = Columns::new(["NAME", "DEFAULT", "KIND", "TARGET"]);
+    for (name, profile) in &app.config.profiles {
+        let mark = if name == default { "yes" } else { "" };
+        table.row([name.clone(), mark.to_owned(), profile.kind.to_string(), profile.target()]);
+    }
+    Ok(app.terminal.table(&table)?)
+}
+
+/// Shows one profile.
+pub(super) fn show(app: &App, args: &ShowArgs) -> Outcome<()> {
+    app.profile(&args.profile)?;
+    let prefix = format!("profiles.{}.", args.profile);
+    let strip =
+        |setting: Setting| Some(Setting { key: setting.key.strip_prefix(&prefix)?.to_owned(), ..setting });
+    let settings: Vec<Setting> = app.layers.settings().into_iter().filter_map(strip).collect();
+    if args.output.json {
+        return Ok(app.terminal.json(&settings)?);
+    }
+    let mut table = Columns::new(["KEY", "VALUE", "ORIGIN"]);
+    for setting in settings {
+        table.row([setting.key, setting.value, setting.origin]);
+    }
+    Ok(app.terminal.table(&table)?)
+}
+
+/// Removes a profile.
+pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
+    let name = args.profile.as_str();
+    let failed = || format!("failed to remove profile {name}");
+    app.profile(name)?;
+    if !args.force {
+        let listing = app.ledger().await?.list(Select::Unfinished).await.during(failed)?;
+        if let Some(service) = listing.services.iter().find(|service| service.spec.profile == name) {
+            let message = format!("service {} of profile {name} has not ended", service.spec.name);
+            return Err(Failure::new(Kind::Refused, message)
+                .hint(format!("end it with `towline stop {}`", service.spec.name)));
+        }
+    }
+    let mut file = ConfigFile::open(&app.paths.config_file).during(failed)?;
+    file.remove_profile(name).during(failed)?;
+    let path = file.save().during(failed)?;
+    app.terminal.note(&format!("profile {name} is removed from {}", path.display()));
+    Ok(())
+}
+
+/// Prints or sets the default profile.
+pub(super) fn default(app: &App, args: &DefaultArgs) -> Outcome<()> {
+    let Some(name) = &args.profile else {
+        return Ok(app.terminal.data(&app.config.default_profile)?);
+    };
+    app.profile(name)?;
+    let failed = || format!("failed to make {} the default profile", names::shown(name));
+    let mut file = ConfigFile::open(&app.paths.config_file).during(failed)?;
+    file.set_default_profile(name);
+    file.save().during(failed)?;
+    let what = if name == LOCAL { "this machine" } else { name };
+    app.terminal.note(&format!("services run on {what} unless --profile says otherwise"));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_ssh_are_checked() {
+        assert!(check_word("host", "login.example.edu").is_ok());
+        assert!(check_word("home", "/scratch/my dir").is_ok());
+        for bad in ["", "-oProxyCommand=x", "a b", "a\nb"] {
+            assert_eq!(check_word("host", bad).unwrap_err().kind, Kind::Usage, "{bad:?}");
+        }
+        assert!(check_word("home", "a\nb").is_err());
+    }
+}

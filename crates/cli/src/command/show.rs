@@ -1,0 +1,31 @@
+//! `towline show`
+
+use crate::app::App;
+use crate::args::{JsonArg, ServiceArg};
+use crate::exit::Outcome;
+use crate::render::{ServiceView, details};
+
+/// Show everything about one service
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    service: ServiceArg,
+    /// Show what is recorded without looking again
+    #[arg(long)]
+    no_refresh: bool,
+    #[command(flatten)]
+    output: JsonArg,
+}
+
+/// Shows one service.
+pub(super) async fn show(app: &App, args: &ShowArgs) -> Outcome<()> {
+    let mut service = app.find(&args.service.service).await?;
+    if !args.no_refresh && !service.status().is_terminal() {
+        service = app.refresh(&service).await?;
+    }
+    if args.output.json {
+        return Ok(app.terminal.json(&ServiceView::from(&service))?);
+    }
+    let history = app.ledger().await?.history(service.id).await?;
+    Ok(app.terminal.data(&details(&service, &history, app.now()))?)
+}

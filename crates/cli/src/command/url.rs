@@ -1,0 +1,45 @@
+//! `towline url`
+
+use towline_core::lifecycle::Status;
+
+use crate::app::App;
+use crate::args::{JsonArg, ServiceArg};
+use crate::exit::{Failure, Kind, Outcome};
+
+/// Print the local URL of a service
+#[derive(Debug, clap::Args)]
+pub(crate) struct UrlArgs {
+    #[command(flatten)]
+    service: ServiceArg,
+    #[command(flatten)]
+    output: JsonArg,
+}
+
+/// Prints the URL.
+pub(super) async fn url(app: &App, args: &UrlArgs) -> Outcome<()> {
+    let mut service = app.find(&args.service.service).await?;
+    if !service.status().is_terminal() {
+        service = app.refresh(&service).await?;
+    }
+    let (name, status) = (&service.spec.name, service.status());
+    let Some(url) = service.url() else {
+        let failure = Failure::new(
+            Kind::Refused,
+            format!("service {name} has no URL: it is {status}, {}", service.life.why()),
+        );
+        return Err(match status {
+            Status::Stopped | Status::Timeout | Status::Failed => failure,
+            _ if service.life.tunnel_unwanted => {
+                failure.hint(format!("`towline tunnel open {name}` opens its tunnel again"))
+            }
+            _ => failure.hint(format!("`towline wait {name}` waits until it answers")),
+        });
+    };
+    if args.output.json {
+        return Ok(app.terminal.json(&serde_json::json!({ "name": name, "status": status, "url": url }))?);
+    }
+    if status != Status::Healthy {
+        app.terminal.warn(&format!("service {name} is {status}: {}", service.life.why()));
+    }
+    Ok(app.terminal.data(&url)?)
+}

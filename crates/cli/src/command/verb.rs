@@ -1,0 +1,87 @@
+//! The list of verbs, and which function each one is.
+
+use std::future::Future;
+
+use super::{
+    completion, config, doctor, events, logs, ls, man, profile, profile_import, prune, refresh, rm, run,
+    show, stop, tunnel, url, wait,
+};
+use crate::app::App;
+use crate::config::Flags;
+use crate::exit::{Failure, Kind, Outcome};
+use crate::render::Terminal;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    Run(Box<run::RunArgs>),
+    #[command(visible_alias = "list")]
+    Ls(ls::LsArgs),
+    Show(show::ShowArgs),
+    Events(events::EventsArgs),
+    Logs(logs::LogsArgs),
+    Url(url::UrlArgs),
+    Wait(wait::WaitArgs),
+    Stop(stop::StopArgs),
+    Rm(rm::RmArgs),
+    Prune(prune::PruneArgs),
+    Refresh(refresh::RefreshArgs),
+    #[command(subcommand)]
+    Tunnel(tunnel::TunnelVerb),
+    #[command(subcommand)]
+    Profile(Box<profile::ProfileVerb>),
+    Doctor(doctor::DoctorArgs),
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    Completion(completion::CompletionArgs),
+    Man(man::ManArgs),
+}
+
+impl Verb {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever went wrong, with the exit code that it means.
+    pub(crate) fn execute(self, terminal: Terminal) -> Outcome<()> {
+        let load = || App::load(terminal, &Flags::default());
+        match self {
+            Self::Run(args) => {
+                let app = App::load(terminal, &args.flags())?;
+                block_on(run::run(&app, &args))
+            }
+            Self::Ls(args) => block_on(ls::ls(&load()?, &args)),
+            Self::Show(args) => block_on(show::show(&load()?, &args)),
+            Self::Events(args) => block_on(events::events(&load()?, &args)),
+            Self::Logs(args) => block_on(logs::logs(&load()?, &args)),
+            Self::Url(args) => block_on(url::url(&load()?, &args)),
+            Self::Wait(args) => block_on(wait::wait(&load()?, &args)),
+            Self::Stop(args) => block_on(stop::stop(&load()?, &args)),
+            Self::Rm(args) => block_on(rm::rm(&load()?, &args)),
+            Self::Prune(args) => block_on(prune::prune(&load()?, &args)),
+            Self::Refresh(args) => block_on(refresh::refresh(&load()?, &args)),
+            Self::Tunnel(verb) => block_on(tunnel::tunnel(&load()?, &verb)),
+            Self::Profile(verb) => match *verb {
+                profile::ProfileVerb::Add(args) => profile::add(terminal, &args),
+                profile::ProfileVerb::Ls(args) => profile::ls(&load()?, &args),
+                profile::ProfileVerb::Show(args) => profile::show(&load()?, &args),
+                profile::ProfileVerb::Rm(args) => block_on(profile::rm(&load()?, &args)),
+                profile::ProfileVerb::Default(args) => profile::default(&load()?, &args),
+                profile::ProfileVerb::Check(args) => block_on(doctor::check_profile(terminal, &args)),
+                profile::ProfileVerb::Import(args) => profile_import::import(terminal, &args),
+            },
+            Self::Doctor(args) => block_on(doctor::doctor(terminal, &args)),
+            Self::Config(verb) => config::config(terminal, &verb),
+            Self::Completion(args) => completion::completion(terminal, &args),
+            Self::Man(args) => man::man(terminal, &args),
+        }
+    }
+}
+
+/// Runs a command on a runtime of its own; those that need none start without it.
+fn block_on<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|err| Failure::new(Kind::Internal, format!("failed to start the runtime: {err}")))?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,188 @@
+//! What a configuration may hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use towline_core::resources::Resources;
+
+use super::text::{Span, loose};
+
+/// The profile that is always there: this machine alone.
+pub(crate) const LOCAL: &str = "local";
+
+/// A configuration as it results from all its layers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The profile that `run` takes when none is named.
+    pub(crate) default_profile: String,
+    /// Where services are recorded; `None` is an SQLite file in the data directory.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) database_url: Option<String>,
+    /// The targets, by name.
+    #[serde(default)]
+    pub(crate) profiles: BTreeMap<String, Profile>,
+}
+
+/// What kind of target a profile is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// A Slurm cluster: reached by SSH if the profile names a host, else from this very machine.
+    Slurm,
+    /// This machine alone.
+    Local,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Slurm => "slurm",
+            Self::Local => "local",
+        })
+    }
+}
+
+/// A named target, and what services that run there ask for unless told otherwise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    /// What kind of target it is.
+    pub(crate) kind: Kind,
+    /// The login host, as `ssh` takes it; without one this machine is a login node itself.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) host: Option<String>,
+    /// The user there; `None` leaves it to `ssh_config(5)`.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) user: Option<String>,
+    /// Another file than `~/.ssh/config`.
+    #[serde(default)]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// The directory for services there; `~/` stands for the user's home there.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) home: Option<String>,
+    /// Health path of its services.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) health: Option<String>,
+    /// Grace period of its services.
+    #[serde(default)]
+    pub(crate) grace: Option<Span>,
+    /// Shell lines run before the command of every service.
+    #[serde(default, deserialize_with = "loose::list")]
+    pub(crate) setup: Vec<String>,
+    /// Environment of every service; its values may be secrets.
+    #[serde(default, deserialize_with = "loose::table")]
+    pub(crate) env: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    time: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    mem: Option<String>,
+    #[serde(default)]
+    cpus: Option<u32>,
+    #[serde(default, deserialize_with = "loose::text")]
+    gpus: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    gres: Option<String>,
+    #[serde(default)]
+    nodes: Option<u32>,
+    #[serde(default)]
+    ntasks_per_node: Option<u32>,
+    #[serde(default, deserialize_with = "loose::text")]
+    partition: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    constraint: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    account: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    qos: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    reservation: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    nodelist: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    exclude: Option<String>,
+    #[serde(default)]
+    requeue: Option<bool>,
+    #[serde(default, deserialize_with = "loose::list")]
+    sbatch_args: Vec<String>,
+}
+
+impl Profile {
+    /// What its services ask of the scheduler.
+    pub(crate) fn resources(&self) -> Resources {
+        Resources {
+            time: self.time.clone(),
+            mem: self.mem.clone(),
+            cpus: self.cpus,
+            gpus: self.gpus.clone(),
+            gres: self.gres.clone(),
+            nodes: self.nodes,
+            ntasks_per_node: self.ntasks_per_node,
+            partition: self.partition.clone(),
+            constraint: self.constraint.clone(),
+            account: self.account.clone(),
+            qos: self.qos.clone(),
+            reservation: self.reservation.clone(),
+            nodelist: self.nodelist.clone(),
+            exclude: self.exclude.clone(),
+            requeue: self.requeue,
+            submit_args: self.sbatch_args.clone(),
+        }
+    }
+
+    /// Where it runs services, for people: `alice@login`, `this machine`.
+    pub(crate) fn target(&self) -> String {
+        match (self.kind, &self.host, &self.user) {
+            (Kind::Slurm, Some(host), Some(user)) => format!("{user}@{host}"),
+            (Kind::Slurm, Some(host), None) => host.clone(),
+            (Kind::Slurm | Kind::Local, _, _) => "this machine".to_owned(),
+        }
+    }
+}
+
+/// A profile's name: letters, digits, `-` and `_`, 1 to 63 characters, beginning with a letter or a digit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProfileName(String);
+
+/// A text that is no profile's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a profile's name: use 1 to 63 letters, digits, '-' and '_', a letter or digit first")]
+pub(crate) struct BadProfileName(String);
+
+impl ProfileName {
+    /// The name as text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = BadProfileName;
+
+    fn from_str(text: &str) -> Result<Self, BadProfileName> {
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let begins = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+        if plain && begins && text.len() <= 63 {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(BadProfileName(text.chars().take(80).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profile_names_are_narrow() {
+        for good in ["lab", "Della-2", "a_b", "0"] {
+            assert!(good.parse::<ProfileName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "_a", "a b", "a.b", "a\nb", "ä", &"x".repeat(64)] {
+            assert!(bad.parse::<ProfileName>().is_err(), "{bad}");
+        }
+    }
+}

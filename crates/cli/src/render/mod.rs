@@ -1,0 +1,14 @@
+//! Everything that is printed: data to standard output, progress and errors to standard error.
+
+mod failure;
+mod live;
+mod service;
+mod table;
+mod terminal;
+mod words;
+
+pub(crate) use live::Live;
+pub(crate) use service::{Row, ServiceView, details, ended_at, listing};
+pub(crate) use table::Columns;
+pub(crate) use terminal::Terminal;
+pub(crate) use words::{age, clean, clean_line, moment};

@@ -1,0 +1,92 @@
+//! The two streams and what they can show.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::table::Columns;
+
+/// The terminal, or whatever stands in its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terminal {
+    /// Width of standard output in columns, if it is a terminal.
+    pub(super) width: Option<u16>,
+    /// Whether standard error is a terminal, on which a live line can be drawn.
+    pub(super) live: bool,
+    /// Whether standard output takes colours.
+    pub(super) color: bool,
+    /// Whether standard error takes colours.
+    pub(super) error_color: bool,
+}
+
+impl Terminal {
+    /// Looks at the streams of this process, at `NO_COLOR` and at `TERM`.
+    pub(crate) fn of_process() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let colorful = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
+        let out = io::stdout();
+        let width = out
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(&out).ok().map(|size| size.ws_col))
+            .flatten()
+            .filter(|width| *width > 0);
+        Self {
+            width,
+            live: io::stderr().is_terminal() && set("TERM").is_some_and(|term| term != "dumb"),
+            color: colorful && out.is_terminal(),
+            error_color: colorful && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Prints data.
+    ///
+    /// # Errors
+    /// That of the stream; a broken pipe among them.
+    pub(crate) fn data(&self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes())?;
+        if text.is_empty() || text.ends_with('\n') { Ok(()) } else { self.bytes(b"\n") }
+    }
+
+    /// Prints data as it is.
+    ///
+    /// # Errors
+    /// That of the stream; a broken pipe among them.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Prints a value as JSON.
+    ///
+    /// # Errors
+    /// That of the stream; a broken pipe among them.
+    pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        self.bytes(&text)
+    }
+
+    /// Prints a table: fitted to a terminal, whole anywhere else.
+    ///
+    /// # Errors
+    /// That of the stream; a broken pipe among them.
+    pub(crate) fn table(&self, columns: &Columns) -> io::Result<()> {
+        self.data(&columns.lay_out(self.width, self.color))
+    }
+
+    /// Says something about what goes on, on standard error. If that is closed, nobody wants to know.
+    pub(crate) fn note(&self, text: &str) {
+        drop(writeln!(io::stderr().lock(), "{text}"));
+    }
+
+    /// Warns of something, on standard error.
+    pub(crate) fn warn(&self, text: &str) {
+        self.note(&format!("{} {text}", self.paint("warning:", "33")));
+    }
+
+    /// Marks a word on standard error with an ANSI colour.
+    pub(super) fn paint(&self, word: &str, color: &str) -> String {
+        if self.error_color { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() }
+    }
+}

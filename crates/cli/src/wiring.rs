@@ -1,0 +1,183 @@
+//! Which adapter stands behind which port, for each kind of profile. The only file that names all adapters.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use towline_core::engine::{Engine, Site};
+use towline_core::id::ServiceId;
+use towline_core::ports::{Clock, Ledger, RemoteShell, ServiceFiles};
+use towline_core::spec::ServiceSpec;
+use towline_core::time::Timestamp;
+use towline_local::{DirectTunnels, LocalScheduler, LocalShell};
+use towline_slurm::{Home, Slurm, SlurmConfig, script};
+use towline_store::{Location, Store};
+use towline_tunnel::{HttpProbe, Master, MasterConfig, SshShell, SshTunnels};
+
+use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
+use crate::exit::{During as _, Failure, Kind, Outcome};
+
+/// How long a ping may take. A server that computes may answer its health path late.
+const PING: Duration = Duration::from_secs(5);
+
+/// The longest sleep in one piece: a machine that was suspended meanwhile looks at its clock again soon after.
+const NAP: Duration = Duration::from_secs(1);
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_secs(0).plus(since)
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        loop {
+            let left = at.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(NAP)).await;
+        }
+    }
+}
+
+/// What drives the services of a profile, and holds their files.
+#[derive(Clone)]
+pub(crate) struct Target {
+    /// Drives them.
+    pub(crate) engine: Engine,
+    /// Their logs.
+    pub(crate) files: Arc<dyn ServiceFiles>,
+}
+
+/// A Slurm cluster and the login to it.
+pub(crate) struct Cluster {
+    /// The scheduler.
+    pub(crate) slurm: Arc<Slurm>,
+    /// The SSH connection; `None` where this machine is a login node.
+    pub(crate) master: Option<Arc<Master>>,
+}
+
+/// The place of the ledger: what the configuration says, or a file in the data directory.
+///
+/// # Errors
+/// [`Kind::Config`] for a URL that cannot be understood.
+pub(crate) fn ledger_location(config: &Config, paths: &Paths) -> Outcome<Location> {
+    match &config.database_url {
+        Some(url) => url.parse().map_err(|err| {
+            Failure::new(Kind::Config, format!("bad database_url: {err}"))
+                .hint("`towline config show` tells where it was set")
+        }),
+        None => Ok(Location::Sqlite(paths.data_dir.join("towline.db"))),
+    }
+}
+
+/// Opens the ledger, and makes it if there is none.
+///
+/// # Errors
+/// That of the location, and whatever keeps it from being opened.
+pub(crate) async fn open_ledger(config: &Config, paths: &Paths) -> Outcome<Arc<dyn Ledger>> {
+    let location = ledger_location(config, paths)?;
+    if config.database_url.is_none() {
+        paths.make_data_dir()?;
+    }
+    Ok(Arc::new(Store::open(&location).await?))
+}
+
+/// The engine and the files of a profile. Connects to nothing yet.
+///
+/// # Errors
+/// [`Kind::Config`] if the profile cannot be used.
+pub(crate) fn target(
+    name: &str,
+    profile: &Profile,
+    paths: &Paths,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+) -> Outcome<Target> {
+    let probe = Arc::new(HttpProbe::new(PING));
+    let (site, files): (Site, Arc<dyn ServiceFiles>) = match profile.kind {
+        ProfileKind::Local => {
+            let local = Arc::new(LocalScheduler::new(local_root(profile, paths)?));
+            (Site { scheduler: local.clone(), tunnels: Arc::new(DirectTunnels), probe }, local)
+        }
+        ProfileKind::Slurm => {
+            let Cluster { slurm, master } =
+                cluster(profile, paths).during(|| format!("failed to use profile {name}"))?;
+            let site = match master {
+                Some(master) => {
+                    Site { scheduler: slurm.clone(), tunnels: Arc::new(SshTunnels::new(master)), probe }
+                }
+                None => Site { scheduler: slurm.clone(), tunnels: Arc::new(DirectTunnels), probe },
+            };
+            (site, slurm)
+        }
+    };
+    Ok(Target { engine: Engine::new(name, site, ledger, clock), files })
+}
+
+/// The cluster of a Slurm profile. Connects to nothing yet.
+///
+/// # Errors
+/// [`Kind::Config`] if the profile cannot be used, or there is no directory for control sockets.
+pub(crate) fn cluster(profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
+    let config = SlurmConfig::new(slurm_home(profile)?);
+    let Some(host) = &profile.host else {
+        return Ok(Cluster { slurm: Arc::new(Slurm::new(Arc::new(LocalShell), config)), master: None });
+    };
+    paths.make_runtime_dir()?;
+    let login = MasterConfig {
+        user: profile.user.clone(),
+        ssh_config: profile.ssh_config.clone(),
+        ..MasterConfig::new(host.as_str(), &paths.runtime_dir)
+    };
+    let master = Arc::new(Master::new(login)?);
+    let shell: Arc<dyn RemoteShell> = Arc::new(SshShell::new(master.clone()));
+    Ok(Cluster { slurm: Arc::new(Slurm::new(shell, config)), master: Some(master) })
+}
+
+/// What would be submitted for a service, byte for byte.
+///
+/// # Errors
+/// [`Kind::Usage`] if the service could not be run, [`Kind::Config`] if the profile cannot be used.
+pub(crate) fn dry_run(
+    profile: &Profile,
+    paths: &Paths,
+    id: ServiceId,
+    spec: &ServiceSpec,
+) -> Outcome<String> {
+    spec.check()?;
+    Ok(match profile.kind {
+        ProfileKind::Local => LocalScheduler::new(local_root(profile, paths)?).script(id, spec)?,
+        ProfileKind::Slurm => script::render(id, spec, &slurm_home(profile)?)?,
+    })
+}
+
+fn slurm_home(profile: &Profile) -> Outcome<Home> {
+    match &profile.home {
+        Some(home) => home.parse().map_err(|err| {
+            Failure::new(Kind::Config, format!("{err}")).hint("such as ~/.towline or /scratch/me/towline")
+        }),
+        None => Ok(Home::default()),
+    }
+}
+
+/// The directory of the services of a local profile.
+///
+/// # Errors
+/// [`Kind::Config`] if the profile names one that is not absolute.
+pub(crate) fn local_root(profile: &Profile, paths: &Paths) -> Outcome<PathBuf> {
+    let Some(home) = &profile.home else { return Ok(paths.data_dir.join("local")) };
+    let path = match home.strip_prefix("~/") {
+        Some(rest) => etcetera::home_dir().map(|dir| dir.join(rest)).ok(),
+        None => Some(PathBuf::from(home)),
+    };
+    path.filter(|path| path.is_absolute()).ok_or_else(|| {
+        Failure::new(Kind::Config, format!("bad home: {home:?} is neither absolute nor below ~/"))
+    })
+}
