@@ -1,6 +1,5 @@
 //! How a command ends: its exit code, and every library's error turned into one with a hint.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
@@ -8,10 +7,9 @@ use towline_core::engine::EngineError;
 use towline_core::lifecycle::Refusal;
 use towline_core::ports::{BoxError, FilesError, LedgerError, SubmitError, SurveyError, TunnelError};
 use towline_core::spec::SpecError;
-use towline_slurm::ClusterError;
-use towline_tunnel::SshError;
 
 use crate::config::{EditError, LoadError, PathError};
+use crate::wiring;
 
 /// The exit codes of `towline`, as the manual lists them.
 pub(crate) mod code {
@@ -108,14 +106,11 @@ impl Failure {
     }
 
     /// An error of a library. What its causes say of a cluster makes kind and hint more exact.
-    fn from_error(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn from_error(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
-        let advice = error.chain().find_map(advice);
-        let (kind, hint) = match advice {
-            Some((Some(exact), hint)) => (exact, Some(hint)),
-            Some((None, hint)) => (kind, Some(hint)),
-            None => (kind, None),
-        };
+        let advice = error.chain().find_map(wiring::advice);
+        let (exact, hint) = advice.map(|advice| (advice.kind, advice.hint)).unzip();
+        let kind = exact.flatten().unwrap_or(kind);
         Self { kind, error, excerpt: None, hints: hint.into_iter().collect() }
     }
 
@@ -346,70 +341,6 @@ impl From<PathError> for Failure {
     }
 }
 
-impl From<SshError> for Failure {
-    fn from(error: SshError) -> Self {
-        Self::from_error(Kind::Unreachable, error)
-    }
-}
-
-/// What to try against a cause, and its kind if that is more exact than being unreachable.
-fn advice(cause: &(dyn Error + 'static)) -> Option<(Option<Kind>, String)> {
-    if let Some(error) = cause.downcast_ref::<SshError>() {
-        return ssh_advice(error);
-    }
-    let error = cause.downcast_ref::<ClusterError>()?;
-    Some(match error {
-        ClusterError::NoSlurm { .. } => (
-            Some(Kind::Config),
-            "put Slurm's commands on the PATH that `ssh HOST command` has there, such as in ~/.bashrc"
-                .to_owned(),
-        ),
-        ClusterError::Home { .. } => {
-            (Some(Kind::Config), "name a directory that you can write as the profile's home".to_owned())
-        }
-        ClusterError::Controller { .. } => (None, "nothing is lost; try again later".to_owned()),
-        _ => return None,
-    })
-}
-
-fn ssh_advice(error: &SshError) -> Option<(Option<Kind>, String)> {
-    let config = Some(Kind::Config);
-    Some(match error {
-        SshError::NoProgram(_) => {
-            (config, "install OpenSSH's client; Debian's package is openssh-client".to_owned())
-        }
-        SshError::BadName { .. } => (config, "correct host and user of the profile".to_owned()),
-        SshError::ControlPathTooLong { .. } | SshError::ControlDir { .. } => {
-            (config, "set XDG_RUNTIME_DIR to a short directory of your own".to_owned())
-        }
-        SshError::Config { host, .. } => (config, format!("`ssh -G {host}` shows how ssh understands it")),
-        SshError::Unresolved { host, .. } => {
-            (None, format!("check the host of the profile and your network: `ssh {host}` must get there"))
-        }
-        SshError::Refused { host, .. }
-        | SshError::TimedOut { host, .. }
-        | SshError::NoRoute { host, .. }
-        | SshError::Closed { host, .. } => {
-            (None, format!("check your network, a VPN perhaps: `ssh {host}` must get there"))
-        }
-        SshError::HostKeyUnknown { host, .. } => {
-            (None, format!("log in once with `ssh {host}` and compare the key's fingerprint"))
-        }
-        SshError::HostKeyChanged { host, .. } => (
-            None,
-            format!(
-                "ask the cluster's administrators; if the new key is right, forget the old one with `ssh-keygen -R {host}`"
-            ),
-        ),
-        SshError::Denied { host, .. } => (
-            None,
-            format!("`ssh {host}` must get in without a question: check the user, the key, and `ssh-add -l`"),
-        ),
-        SshError::LaunchInProgress { .. } => (None, "let the other login finish first".to_owned()),
-        _ => return None,
-    })
-}
-
 /// For output: everything else that can fail with an `io::Error` has an error type of its own.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -423,8 +354,6 @@ impl From<io::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use towline_core::ports::ShellError;
-
     use super::*;
 
     #[test]
@@ -458,19 +387,6 @@ mod tests {
         );
         assert_eq!(kind(TunnelError::PortTaken { port: 1 }.into()), Kind::Conflict);
         assert_eq!(kind(io::Error::from(io::ErrorKind::BrokenPipe).into()), Kind::BrokenPipe);
-    }
-
-    #[test]
-    fn causes_deep_below_give_advice() {
-        let denied = SshError::Denied { host: "login".into(), words: "x".into() };
-        let shell = ShellError::NotSent { host: "login".into(), source: Box::new(denied) };
-        let failure = Failure::from(SubmitError::NotSent(Box::new(shell)));
-        assert_eq!(failure.kind, Kind::Unreachable);
-        assert!(failure.hints[0].contains("ssh login"), "{:?}", failure.hints);
-
-        let home = ClusterError::Home { home: "/x".into(), words: "Permission denied".into() };
-        let failure = Failure::from(SubmitError::NotSent(Box::new(home)));
-        assert_eq!(failure.kind, Kind::Config);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod checks;
 mod command;
 mod config;
 mod exit;

@@ -1,4 +1,7 @@
-//! Which adapter stands behind which port, for each kind of profile. The only file that names all adapters.
+//! Which adapter stands behind which port, for each kind of profile. Nothing else names an adapter.
+
+mod advice;
+mod checks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +20,8 @@ use towline_tunnel::{HttpProbe, Master, MasterConfig, SshShell, SshTunnels};
 
 use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
+
+pub(crate) use advice::advice;
 
 /// How long a ping may take. A server that computes may answer its health path late.
 const PING: Duration = Duration::from_secs(5);
@@ -57,10 +62,9 @@ pub(crate) struct Target {
 
 /// A Slurm cluster and the login to it.
 pub(crate) struct Cluster {
-    /// The scheduler.
-    pub(crate) slurm: Arc<Slurm>,
+    slurm: Arc<Slurm>,
     /// The SSH connection; `None` where this machine is a login node.
-    pub(crate) master: Option<Arc<Master>>,
+    master: Option<Arc<Master>>,
 }
 
 /// The place of the ledger: what the configuration says, or a file in the data directory.
@@ -136,7 +140,7 @@ pub(crate) fn cluster(profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
         ssh_config: profile.ssh_config.clone(),
         ..MasterConfig::new(host.as_str(), &paths.runtime_dir)
     };
-    let master = Arc::new(Master::new(login)?);
+    let master = Arc::new(Master::new(login).map_err(|err| Failure::from_error(Kind::Config, err))?);
     let shell: Arc<dyn RemoteShell> = Arc::new(SshShell::new(master.clone()));
     Ok(Cluster { slurm: Arc::new(Slurm::new(shell, config)), master: Some(master) })
 }
