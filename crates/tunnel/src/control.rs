@@ -58,7 +58,7 @@ impl ControlFiles {
     pub(crate) fn prepare_dir(&self) -> Result<(), SshError> {
         let failed = |deed| {
             let path = self.dir.clone();
-            move |source| SshError::Files { deed, path, source }
+            move |error: io::Error| SshError::Files { deed, path, source: error.into() }
         };
         let bad_dir = |problem| Err(SshError::ControlDir { path: self.dir.clone(), problem });
         if let Some(parent) = self.dir.parent() {
@@ -85,7 +85,10 @@ impl ControlFiles {
     /// Waits, up to `within`, until no other process launches or stops this master. The lock ends with the returned
     /// file, or with this process. `None` if it is still held.
     pub(crate) async fn lock(&self, within: Duration) -> Result<Option<File>, SshError> {
-        let failed = |source| SshError::Files { deed: "lock", path: self.lock.clone(), source };
+        let failed = |error: io::Error| {
+            let path = self.lock.clone();
+            SshError::Files { deed: "lock", path, source: error.into() }
+        };
         let file = private_file().write(true).open(&self.lock).map_err(failed)?;
         let until = Instant::now() + within;
         loop {
@@ -100,7 +103,10 @@ impl ControlFiles {
 
     /// Opens an empty log for a new master, to be appended to.
     pub(crate) fn new_log(&self) -> Result<File, SshError> {
-        let failed = |source| SshError::Files { deed: "open", path: self.log.clone(), source };
+        let failed = |error: io::Error| {
+            let path = self.log.clone();
+            SshError::Files { deed: "open", path, source: error.into() }
+        };
         let file = private_file().append(true).open(&self.log).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
         Ok(file)
@@ -110,8 +116,8 @@ impl ControlFiles {
     pub(crate) fn remove_remains(&self) -> Result<(), SshError> {
         for path in [&self.socket, &self.pid] {
             match std::fs::remove_file(path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(SshError::Files { deed: "remove", path: path.clone(), source });
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(SshError::Files { deed: "remove", path: path.clone(), source: error.into() });
                 }
                 _ => {}
             }

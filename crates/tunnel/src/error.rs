@@ -2,18 +2,19 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a host could not be used over SSH.
 ///
 /// `words` are those of `ssh` itself (OpenSSH 9.2 was read), whose messages are not translated. With a jump host they
 /// may be about that one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SshError {
     /// There is no program `ssh` on the `PATH`.
     #[error("failed to find the program ssh")]
-    NoProgram(#[source] io::Error),
+    NoProgram(#[source] Arc<io::Error>),
     /// The host or user is empty, or `ssh` would take it for something else, such as an option.
     #[error("{name:?} cannot be the {role} of an ssh connection")]
     BadName {
@@ -47,7 +48,7 @@ pub enum SshError {
         path: PathBuf,
         /// Why it failed.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// Another process has held the lock of the launch for so long; it may be waiting for its own login.
     #[error("another process has been logging in to {host} for {} s", .waited.as_secs())]
@@ -144,6 +145,6 @@ pub enum SshError {
         host: String,
         /// Why.
         #[source]
-        source: openssh::Error,
+        source: Arc<openssh::Error>,
     },
 }

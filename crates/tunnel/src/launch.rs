@@ -5,7 +5,8 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::control::ControlFiles;
@@ -40,15 +41,17 @@ pub(crate) async fn launch(config: &MasterConfig, files: &ControlFiles) -> Resul
     // Both the log and what is printed to standard error go to one file: a pipe would be kept open by whatever
     // `ProxyCommand` the master goes on using.
     let log = files.new_log()?;
-    let mut child = Command::new("ssh")
+    let child = Command::new("ssh")
         .args(arguments(config, files))
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .kill_on_drop(true)
         .spawn()
         .map_err(|source| program_failure(source, config))?;
-    let ended = match timeout(config.connect_timeout, child.wait()).await {
+    let mut login = Login(child);
+    let ended = match timeout(config.connect_timeout, login.0.wait()).await {
         Ok(ended) => ended.map_err(|source| program_failure(source, config))?,
         Err(_) => return Err(late(config)),
     };
@@ -57,6 +60,21 @@ pub(crate) async fn launch(config: &MasterConfig, files: &ControlFiles) -> Resul
     }
     let said = std::fs::read(&files.log).unwrap_or_default();
     Err(read_failure(&config.host, &String::from_utf8_lossy(&said)))
+}
+
+/// An `ssh` that logs in, in a process group of its own: the `ProxyCommand` or jump host that the master goes on using
+/// must survive a Ctrl-C at our terminal, and must not survive a login that was given up.
+struct Login(Child);
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        // Without an id it was waited for, and its number may belong to somebody else already.
+        let group = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(group) = group {
+            // It may just have ended by itself.
+            let _gone = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// Runs `ssh -O command` on the master and returns what it said; `None` if there is no master that answers.
@@ -106,7 +124,7 @@ fn late(config: &MasterConfig) -> SshError {
 
 fn program_failure(source: io::Error, config: &MasterConfig) -> SshError {
     if source.kind() == io::ErrorKind::NotFound {
-        SshError::NoProgram(source)
+        SshError::NoProgram(source.into())
     } else {
         SshError::Failed { host: config.host.clone(), words: format!("ssh could not be run: {source}") }
     }

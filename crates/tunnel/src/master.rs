@@ -18,6 +18,10 @@ const SESSIONS: usize = 4;
 /// Requests for forwards at a time; the master's socket queues 64 (`muxserver_listen` in `mux.c`).
 const REQUESTS: usize = 16;
 
+/// How long a login that failed is not tried again. A host that is back is found soon, and one that refuses is not
+/// hammered until it bans this address.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// How long a master that was told to leave may take.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -57,7 +61,7 @@ impl MasterConfig {
 pub struct Master {
     config: MasterConfig,
     files: ControlFiles,
-    launching: Mutex<()>,
+    launching: Mutex<Option<(Instant, SshError)>>,
     pub(crate) sessions: Semaphore,
     pub(crate) requests: Semaphore,
 }
@@ -74,10 +78,10 @@ impl Master {
             check_name("user", user)?;
         }
         if let Some(path) = &mut config.ssh_config {
-            *path = std::path::absolute(&*path).map_err(|source| SshError::Files {
+            *path = std::path::absolute(&*path).map_err(|error| SshError::Files {
                 deed: "find",
                 path: path.clone(),
-                source,
+                source: error.into(),
             })?;
         }
         let user = config.user.as_deref().unwrap_or_default();
@@ -88,7 +92,7 @@ impl Master {
         Ok(Self {
             config,
             files,
-            launching: Mutex::new(()),
+            launching: Mutex::default(),
             sessions: Semaphore::new(SESSIONS),
             requests: Semaphore::new(REQUESTS),
         })
@@ -106,18 +110,34 @@ impl Master {
 
     /// A session on a living master: the one that is there, or a new one after a login.
     ///
-    /// Many callers, in this and in other processes, make one login only. A dead master is replaced, and so is one
-    /// that does not answer, which is killed first. Says nothing about the network behind a master that was there
-    /// already. If dropped, a login under way is given up.
+    /// Many callers, in this and in other processes, make one login only, and those of one process share its failure:
+    /// for 3 s they get the same error without another attempt. A dead master is replaced, and so is one that does not
+    /// answer, which is killed first. Says nothing about the network behind a master that was there already. If
+    /// dropped, a login under way is given up.
     ///
     /// # Errors
     /// Any [`SshError`]; nothing was sent over the connection then.
     pub async fn session(&self) -> Result<Session, SshError> {
-        if liveness(&self.files.socket).await != Liveness::Up {
-            let _one = self.launching.lock().await;
-            self.replace().await?;
+        if !self.is_up().await {
+            let mut last_failure = self.launching.lock().await;
+            if let Some((at, error)) = &*last_failure
+                && at.elapsed() < PAUSE
+            {
+                return Err(error.clone());
+            }
+            *last_failure = None;
+            if let Err(error) = self.replace().await {
+                *last_failure = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
         }
         Ok(session(&self.files.socket))
+    }
+
+    async fn is_up(&self) -> bool {
+        // Never closed; were it, the question could still be asked.
+        let _permit = self.requests.acquire().await.ok();
+        liveness(&self.files.socket).await == Liveness::Up
     }
 
     /// The process id of the master, or `None` if none answers.

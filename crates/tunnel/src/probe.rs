@@ -30,7 +30,7 @@ const WATCHES: usize = 10;
 /// | the connection is made and closed without a response | silent |
 /// | no answer in time, and the host behind the master answers | silent |
 /// | no answer in time, and that host does not answer either | no route |
-/// | the master has gone, or nothing listens on the local port | no route |
+/// | no master answers, or nothing listens on the local port | no route |
 /// | forwarding is prohibited, the place's name does not resolve on the far side, its host is out of reach from there | no route |
 ///
 /// Without a tunnel, refused, reset and silent connections are silence; a host that cannot be reached is no route.
@@ -56,7 +56,7 @@ impl HttpProbe {
     async fn ping_through(&self, forward: &Forward, path: &PathAndQuery) -> Echo {
         let route = self.route(&forward.control);
         if !route.is_up().await {
-            return no_route("the ssh master has gone");
+            return no_route("no ssh master answers");
         }
         let began = Instant::now();
         match self.get_local(forward, path).await {

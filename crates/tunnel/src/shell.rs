@@ -76,7 +76,9 @@ impl RemoteShell for SshShell {
         let until = Instant::now() + script.deadline;
         let started = match timeout_at(until, self.start(&session)).await {
             Ok(Ok(started)) => started,
-            Ok(Err(source)) => return Err(not_sent(SshError::Master { host: host(), source })),
+            Ok(Err(error)) => {
+                return Err(not_sent(SshError::Master { host: host(), source: error.into() }));
+            }
             Err(_) => {
                 let words = format!("no session was opened within {} s", script.deadline.as_secs());
                 return Err(not_sent(SshError::TimedOut { host: host(), words }));

@@ -90,8 +90,17 @@ impl Sshd {
 
     /// How many logins sshd has seen.
     pub(crate) fn logins(&self) -> usize {
+        self.count_in_log("Accepted publickey")
+    }
+
+    /// How many keys sshd has refused.
+    pub(crate) fn refusals(&self) -> usize {
+        self.count_in_log("Failed publickey")
+    }
+
+    fn count_in_log(&self, words: &str) -> usize {
         let log = fs::read_to_string(self.path("sshd.log")).unwrap();
-        log.lines().filter(|line| line.contains("Accepted publickey")).count()
+        log.lines().filter(|line| line.contains(words)).count()
     }
 
     /// Stops (or continues) whatever serves the connections, as a network that drops everything would.
@@ -164,26 +173,32 @@ pub(crate) fn signal_process(signal: &str, pid: u32) {
 
 /// The processes that descend from `pid`.
 fn descendants(pid: u32) -> Vec<u32> {
-    let children: Vec<u32> =
-        processes().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect();
+    let children: Vec<u32> = processes().filter(|it| it.parent == pid).map(|it| it.pid).collect();
     children.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
 }
 
-/// Process ids, each with its parent's.
-fn processes() -> impl Iterator<Item = (u32, u32)> {
+/// The process group of a process that has `words` on its command line, if there is one.
+pub(crate) fn process_group_of(words: &str) -> Option<u32> {
+    let says = |pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ").contains(words)
+    };
+    processes().find(|it| says(it.pid)).map(|it| it.group)
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    group: u32,
+}
+
+fn processes() -> impl Iterator<Item = Process> {
     fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        Some((pid, parent))
-    })
-}
-
-/// Whether any process has `word` on its command line.
-pub(crate) fn is_on_a_command_line(word: &str) -> bool {
-    processes().any(|(pid, _)| {
-        fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(word))
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        Some(Process { pid, parent, group: fields.next()?.parse().ok()? })
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use towline_tunnel::{Master, MasterConfig, SshError};
 
-use crate::harness::{Sshd, eventually, free_port, is_on_a_command_line, signal_process};
+use crate::harness::{Sshd, eventually, free_port, process_group_of, signal_process};
 
 async fn refusal(config: MasterConfig) -> SshError {
     let master = Master::new(config).unwrap();
@@ -82,12 +82,14 @@ async fn a_master_that_does_not_answer_is_replaced() {
 #[tokio::test]
 async fn a_login_given_up_leaves_no_process() {
     let Some(sshd) = Sshd::start() else { return };
-    sshd.configure("  ProxyCommand sleep 60");
+    let proxy = format!("sleep 60.{}", sshd.port);
+    sshd.configure(&format!("  ProxyCommand {proxy}"));
     let master = sshd.master();
     let login = tokio::time::timeout(Duration::from_millis(300), master.session()).await;
     assert!(login.is_err());
     let socket = master.control_path().to_str().unwrap();
-    eventually("no ssh is left", async || !is_on_a_command_line(socket)).await;
+    eventually("no ssh is left", async || process_group_of(socket).is_none()).await;
+    eventually("no proxy is left", async || process_group_of(&proxy).is_none()).await;
     sshd.configure("");
     master.session().await.unwrap();
 }
@@ -128,6 +130,17 @@ async fn a_refused_key_is_told() {
 }
 
 #[tokio::test]
+async fn a_failed_login_is_shared_and_not_repeated_at_once() {
+    let Some(sshd) = Sshd::start() else { return };
+    std::fs::write(sshd.path("authorized_keys"), "").unwrap();
+    let master = sshd.master();
+    for session in futures_util::future::join_all((0..8).map(|_| master.session())).await {
+        assert!(matches!(session, Err(SshError::Denied { .. })));
+    }
+    assert_eq!(sshd.refusals(), 1);
+}
+
+#[tokio::test]
 async fn hosts_that_cannot_be_reached_are_told_apart() {
     let Some(sshd) = Sshd::start() else { return };
     sshd.configure("  HostName nosuch.invalid");
@@ -138,6 +151,20 @@ async fn hosts_that_cannot_be_reached_are_told_apart() {
     assert!(matches!(refusal(sshd.config()).await, SshError::Config { .. }));
     let config = MasterConfig { ssh_config: Some(sshd.path("no_such_file")), ..sshd.config() };
     assert!(matches!(refusal(config).await, SshError::Config { .. }));
+}
+
+#[tokio::test]
+async fn a_jump_host_s_connection_is_out_of_reach_of_the_terminal() {
+    let Some(sshd) = Sshd::start() else { return };
+    let jump = sshd.path("jump_config");
+    std::fs::copy(sshd.path("ssh_config"), &jump).unwrap();
+    sshd.configure(&format!("  ProxyCommand ssh -F {} -W %h:%p lab", jump.display()));
+    let master = sshd.master();
+    master.session().await.unwrap().check().await.unwrap();
+    assert_eq!(sshd.logins(), 2);
+    let proxy = process_group_of(jump.to_str().unwrap()).unwrap();
+    let ours = rustix::process::getpgrp().as_raw_pid().cast_unsigned();
+    assert_ne!(proxy, ours, "Ctrl-C would end the master");
 }
 
 #[tokio::test]

@@ -124,9 +124,9 @@ async fn a_port_taken_over_never_makes_a_dead_tunnel_answer() {
     assert_eq!(probe().ping(&tunnel, "/").await, Echo::Answered);
     signal_process("-KILL", master.pid().await.unwrap().unwrap());
     crate::harness::eventually("the master is gone", async || master.pid().await.unwrap().is_none()).await;
-    assert_no_route(&probe().ping(&tunnel, "/").await, "master has gone");
+    assert_no_route(&probe().ping(&tunnel, "/").await, "no ssh master");
     let web = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, tunnel.port)).await.unwrap();
-    assert_no_route(&probe().ping(&tunnel, "/").await, "master has gone");
+    assert_no_route(&probe().ping(&tunnel, "/").await, "no ssh master");
     drop(web);
 }
 
