@@ -35,7 +35,7 @@ Exit codes:
 Environment:
   TOWLINE_CONFIG    the configuration file instead of $XDG_CONFIG_HOME/towline/config.toml
   TOWLINE_DATA_DIR  where the ledger lies instead of $XDG_DATA_HOME/towline
-  TOWLINE_LOG       what to log to standard error, such as `debug` or `towline_tunnel=trace`
+  TOWLINE_LOG       what to log to standard error, such as `debug` or `towline=trace`
   TOWLINE_KEY       sets the configuration value KEY; `__` stands for a dot (TOWLINE_PROFILES__LAB__HOST)
   NO_COLOR          no colours";
 

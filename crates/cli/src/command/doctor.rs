@@ -120,7 +120,9 @@ async fn ledger_check(app: &App) -> Check {
     };
     match look.await {
         Ok((location, listing)) if listing.damaged.is_empty() => {
-            Check::ok("ledger", format!("{location}, {} services", listing.services.len()))
+            let count = listing.services.len();
+            let plural = if count == 1 { "" } else { "s" };
+            Check::ok("ledger", format!("{location}, {count} service{plural}"))
         }
         Ok((location, listing)) => Check::warning(
             "ledger",

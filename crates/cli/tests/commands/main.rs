@@ -1,0 +1,18 @@
+//! The program as a user runs it, on this machine alone: every test in a home of its own.
+
+mod configuration;
+mod errors;
+mod life;
+mod world;
+
+/// A file that is not listed above would never run.
+#[test]
+fn no_file_is_forgotten() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands");
+    let main = include_str!("main.rs");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let module = file.trim_end_matches(".rs");
+        assert!(module == "main" || main.contains(&format!("mod {module};")), "{file}");
+    }
+}
