@@ -1,5 +1,7 @@
 //! The program as a user runs it, on this machine alone: every test in a home of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod configuration;
 mod errors;
 mod life;
