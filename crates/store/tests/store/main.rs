@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod contract;
+mod cuts;
 mod damage;
 mod disk;
 mod faults;
