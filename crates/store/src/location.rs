@@ -9,8 +9,8 @@ use std::str::FromStr;
 /// ```
 /// use towline_store::Location;
 ///
-/// let location: Location = "postgres://alice:secret@db.example.org/towline".parse()?;
-/// assert_eq!(location.to_string(), "postgres://alice@db.example.org/towline");
+/// let location: Location = "sqlite:///var/lib/towline.db".parse()?;
+/// assert_eq!(location.to_string(), "/var/lib/towline.db");
 /// # Ok::<(), towline_store::LocationError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,23 +19,19 @@ fn on_a_small_disk(test: &str, part: &str) {
     let dir = tempfile::tempdir().unwrap();
     let is_root = dir.path().metadata().unwrap().uid() == 0;
     let namespace: &[&str] = if is_root { &["--mount"] } else { &["--mount", "--map-root-user"] };
-    let unshare = || {
+    let on_a_disk = |program: &[&OsStr]| {
         let mut command = Command::new("unshare");
-        command.args(namespace).arg("--");
-        command
+        let script = "mount -t tmpfs -o size=512k,mode=700 tmpfs \"$1\" && shift && exec \"$@\"";
+        command.args(namespace).args(["--", "sh", "-c", script, "sh"]).arg(dir.path()).args(program);
+        command.env(DISK, dir.path()).output()
     };
-    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        return skip(test, "unshare(1) cannot make a mount namespace here");
+    if !on_a_disk(&["true".as_ref()]).is_ok_and(|output| output.status.success()) {
+        return skip(test, "unshare(1) and mount(8) cannot make a disk in a namespace here");
     }
-    let script = "mount -t tmpfs -o size=512k,mode=700 tmpfs \"$1\" && shift && exec \"$@\"";
-    let output = unshare()
-        .args(["sh", "-c", script, "sh"])
-        .arg(dir.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", part, "--ignored", "--nocapture"])
-        .env(DISK, dir.path())
-        .output()
-        .unwrap();
+    let this = std::env::current_exe().unwrap();
+    let run =
+        [this.as_os_str(), "--exact".as_ref(), part.as_ref(), "--ignored".as_ref(), "--nocapture".as_ref()];
+    let output = on_a_disk(&run).unwrap();
     let printed =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
@@ -45,12 +41,14 @@ fn disk() -> Option<PathBuf> {
     std::env::var_os(DISK).map(PathBuf::from)
 }
 
-fn mount<const N: usize>(args: [&OsStr; N]) {
+fn mount<const N: usize>(args: [&str; N]) {
     assert!(Command::new("mount").args(args).status().unwrap().success(), "mount {args:?}");
 }
 
 fn remount(options: &str) {
-    mount(["-o".as_ref(), format!("remount,{options}").as_ref(), disk().unwrap().as_os_str()]);
+    let (disk, options) = (disk().unwrap(), format!("remount,{options}"));
+    // With the source named too, mount(8) adds no options of its own, such as a uid that means nothing in here.
+    mount(["-t", "tmpfs", "-o", &options, "tmpfs", disk.to_str().unwrap()]);
 }
 
 #[test]
@@ -150,8 +148,9 @@ async fn part_read_only_file() {
     insert(&store, &web).await.unwrap();
     store.close().await.unwrap();
     // Permissions would not stop root; a mount of its own does.
-    mount(["--bind".as_ref(), path.as_os_str(), path.as_os_str()]);
-    mount(["-o".as_ref(), "remount,bind,ro".as_ref(), path.as_os_str()]);
+    let file = path.to_str().unwrap();
+    mount(["--bind", file, file]);
+    mount(["-o", "remount,bind,ro", file]);
     let store = open(&path).await.unwrap();
     assert_eq!(names(&store).await, ["web"]);
     for error in
