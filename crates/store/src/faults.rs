@@ -16,6 +16,8 @@ pub(crate) struct Faults {
     location: String,
     /// How long a lock of somebody else is waited for.
     patience: Duration,
+    /// Whether it is a file, where nothing but locks makes a connection wait.
+    is_file: bool,
 }
 
 /// What kind of trouble it is.
@@ -29,13 +31,14 @@ enum Trouble {
 
 impl Faults {
     pub(crate) fn new(location: &Location, patience: Duration) -> Self {
-        Self { location: location.to_string(), patience }
+        let is_file = matches!(location, Location::Sqlite(_));
+        Self { location: location.to_string(), patience, is_file }
     }
 
     /// An error of the database or of the way to it.
     pub(crate) fn database(&self, error: &DbErr) -> LedgerError {
         match (error, sqlx_error(error)) {
-            (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), _) => self.locked(),
+            (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), _) => self.no_connection(),
             (_, Some(error)) => self.driver(error),
             (_, None) => self.failed(error.to_string()),
         }
@@ -45,8 +48,17 @@ impl Faults {
     pub(crate) fn driver(&self, error: &sqlx::Error) -> LedgerError {
         match error {
             sqlx::Error::Database(error) => self.told(trouble(error.as_ref()), words(error.as_ref()).into()),
-            sqlx::Error::PoolTimedOut => self.locked(),
+            sqlx::Error::PoolTimedOut => self.no_connection(),
             _ => self.failed(error.to_string()),
+        }
+    }
+
+    /// A pool that had no connection to give in time.
+    fn no_connection(&self) -> LedgerError {
+        if self.is_file {
+            self.locked()
+        } else {
+            self.failed("no connection to the server was to be had in time")
         }
     }
 
@@ -146,5 +158,66 @@ fn words(error: &dyn DatabaseError) -> String {
     match error.code() {
         Some(code) => format!("{} ({database} {code})", error.message()),
         None => error.message().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(trouble: &Trouble) -> &'static str {
+        match trouble {
+            Trouble::Locked => "locked",
+            Trouble::ReadOnly => "read-only",
+            Trouble::Full => "full",
+            Trouble::Corrupt => "corrupt",
+            Trouble::Other => "other",
+        }
+    }
+
+    #[test]
+    fn extended_codes_of_sqlite_are_told_by_their_primary_code() {
+        for (code, expected) in [
+            (5, "locked"),       // BUSY
+            (517, "locked"),     // BUSY_SNAPSHOT
+            (262, "locked"),     // LOCKED_SHAREDCACHE
+            (8, "read-only"),    // READONLY
+            (1032, "read-only"), // READONLY_DBMOVED
+            (11, "corrupt"),     // CORRUPT
+            (779, "corrupt"),    // CORRUPT_INDEX
+            (26, "corrupt"),     // NOTADB
+            (522, "corrupt"),    // IOERR_SHORT_READ
+            (13, "full"),        // FULL
+            (4874, "full"),      // IOERR_SHMSIZE
+            (10, "other"),       // IOERR
+            (14, "other"),       // CANTOPEN
+            (1, "other"),        // ERROR
+        ] {
+            assert_eq!(name(&sqlite_trouble(code)), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn states_of_postgres_are_told() {
+        for (code, expected) in [
+            ("55P03", "locked"),
+            ("25006", "read-only"),
+            ("53100", "full"),
+            ("XX001", "corrupt"),
+            ("28P01", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(name(&postgres_trouble(code)), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn files_are_told_by_the_kind_of_their_error() {
+        let faults = Faults::new(&Location::Sqlite("/x/y.db".into()), Duration::ZERO);
+        let told = |kind: io::ErrorKind| faults.file("create it", &kind.into());
+        assert!(matches!(told(io::ErrorKind::QuotaExceeded), LedgerError::Full { .. }));
+        assert!(matches!(told(io::ErrorKind::StorageFull), LedgerError::Full { .. }));
+        assert!(matches!(told(io::ErrorKind::PermissionDenied), LedgerError::ReadOnly { .. }));
+        assert!(matches!(told(io::ErrorKind::NotADirectory), LedgerError::Failed { .. }));
     }
 }

@@ -14,8 +14,8 @@ use crate::migration::migrate;
 /// Connections to the server at most, opened as they are needed.
 const CONNECTIONS: u32 = 4;
 
-/// How long a connection may take to be made, or to be free.
-const CONNECT: Duration = Duration::from_secs(15);
+/// How much longer than for locks is waited for a connection to be made, or to be free.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Opens the database at `url` with the schema of this program.
 pub(crate) async fn open(
@@ -25,14 +25,15 @@ pub(crate) async fn open(
 ) -> Result<DatabaseConnection, LedgerError> {
     let options: PgConnectOptions = url.secret().parse().map_err(|error| faults.driver(&error))?;
     let options = options.application_name("towline").disable_statement_logging();
-    reach(&options, faults).await?;
+    let limit = patience.saturating_add(CONNECT);
+    reach(&options, limit, faults).await?;
     let settings = format!(
         "SET lock_timeout = {}; SET default_transaction_isolation = 'read committed'",
         patience.as_millis().clamp(1, i32::MAX as u128)
     );
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
-        .acquire_timeout(CONNECT)
+        .acquire_timeout(limit)
         .after_connect(move |connection, _| {
             let settings = AssertSqlSafe(settings.clone());
             Box::pin(async move { connection.execute(settings).await.map(drop) })
@@ -45,10 +46,10 @@ pub(crate) async fn open(
 
 /// Connects once, to learn at once why the server cannot be reached: a pool takes a refused connection for a server
 /// that starts up, tries until its time is over, and then knows no reason.
-async fn reach(options: &PgConnectOptions, faults: &Faults) -> Result<(), LedgerError> {
-    match tokio::time::timeout(CONNECT, options.connect()).await {
+async fn reach(options: &PgConnectOptions, limit: Duration, faults: &Faults) -> Result<(), LedgerError> {
+    match tokio::time::timeout(limit, options.connect()).await {
         Ok(Ok(connection)) => connection.close().await.map_err(|error| faults.driver(&error)),
         Ok(Err(error)) => Err(faults.driver(&error)),
-        Err(_) => Err(faults.failed(format!("the server did not answer within {} s", CONNECT.as_secs()))),
+        Err(_) => Err(faults.failed(format!("the server did not answer within {} s", limit.as_secs()))),
     }
 }

@@ -106,3 +106,43 @@ async fn any_text_is_kept() {
     assert_eq!(listing.services, [web]);
     schema.remove().await;
 }
+
+/// Passes connections on to the server until it is dropped.
+async fn pass_on(listener: tokio::net::TcpListener, server: String) {
+    let mut passing = tokio::task::JoinSet::new();
+    while let Ok((mut here, _)) = listener.accept().await {
+        let server = server.clone();
+        passing.spawn(async move {
+            let mut there = tokio::net::TcpStream::connect(server).await?;
+            tokio::io::copy_bidirectional(&mut here, &mut there).await
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_told_and_found_again() {
+    let Some(schema) = Schema::create("a_server_that_goes_away_is_told_and_found_again").await else {
+        return;
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let way = tokio::spawn(pass_on(listener, schema.address()));
+    let location = schema.url_with_address(&address.to_string()).parse().unwrap();
+    let options = StoreOptions { busy_timeout: Duration::from_millis(200) };
+    let store = Store::open_with(&location, &options).await.unwrap();
+    let web = sample_service(1, "web");
+    insert(&store, &web).await.unwrap();
+
+    way.abort();
+    assert!(way.await.unwrap_err().is_cancelled());
+    let error = save(&store, &web).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Failed { .. }), "{error:?}");
+    assert!(told(&error).ends_with("no connection to the server was to be had in time"), "{}", told(&error));
+
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let way = tokio::spawn(pass_on(listener, schema.address()));
+    save(&store, &web).await.unwrap();
+    store.close().await.unwrap();
+    way.abort();
+    schema.remove().await;
+}

@@ -46,6 +46,17 @@ impl Schema {
         format!("{user}:{password}@{after}")
     }
 
+    /// Host and port of the server.
+    pub(crate) fn address(&self) -> String {
+        let (_, after) = self.url.rsplit_once('@').unwrap();
+        after.split_once('/').unwrap().0.to_owned()
+    }
+
+    /// The URL with another host and port.
+    pub(crate) fn url_with_address(&self, address: &str) -> String {
+        self.url.replacen(&format!("@{}/", self.address()), &format!("@{address}/"), 1)
+    }
+
     /// The URL with one more setting of the session, its `=` written as `%3D`.
     pub(crate) fn url_with_option(&self, option: &str) -> String {
         format!("{}%20-c{option}", self.url)
