@@ -21,8 +21,8 @@ const NOT_SETTINGS: [&str; 3] = ["TOWLINE_CONFIG", "TOWLINE_DATA_DIR", "TOWLINE_
 pub(super) const BUILT_IN: &str = "built in";
 const COMMAND_LINE: &str = "command line";
 
-/// What the command line says about configuration values.
-#[derive(Clone, Debug, Default)]
+/// What the command line says about configuration values. May hold secrets.
+#[derive(Clone, Default)]
 pub(crate) struct Flags {
     /// The profile to use instead of the default one.
     pub(crate) profile: Option<String>,
@@ -30,8 +30,8 @@ pub(crate) struct Flags {
     pub(crate) values: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The merged layers, each value still knowing where it came from.
-#[derive(Clone, Debug)]
+/// The merged layers, each value still knowing where it came from. May hold secrets.
+#[derive(Clone)]
 pub(crate) struct Layers {
     pub(super) figment: Figment,
 }
@@ -146,7 +146,7 @@ fn problems(layers: &Layers, error: figment::Error) -> Vec<String> {
             let key = one.path.join(".");
             let origin = one.metadata.as_ref().map(origin);
             let origin = origin.or_else(|| layers.figment.find_metadata(&key).map(self::origin));
-            let mut text = words(&one.kind);
+            let mut text = words(&one.kind, is_secret(&key));
             if !key.is_empty() && !text.contains(&key) {
                 text.push_str(&format_args!(" for {key}").to_string());
             }
@@ -158,8 +158,9 @@ fn problems(layers: &Layers, error: figment::Error) -> Vec<String> {
         .collect()
 }
 
-fn words(kind: &figment::error::Kind) -> String {
+fn words(kind: &figment::error::Kind, secret: bool) -> String {
     match kind {
+        figment::error::Kind::InvalidType(_, expected) if secret => format!("expected {expected}"),
         figment::error::Kind::UnknownField(found, known) => {
             let near = crate::names::nearest(found, known.iter().copied());
             let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
@@ -168,6 +169,12 @@ fn words(kind: &figment::error::Kind) -> String {
         figment::error::Kind::MissingField(name) => format!("missing key {name}"),
         other => other.to_string().trim_end().to_owned(),
     }
+}
+
+/// Whether the value of a key must not be printed.
+pub(super) fn is_secret(key: &str) -> bool {
+    let mut parts = key.split('.');
+    key == "database_url" || (parts.next() == Some("profiles") && parts.nth(1) == Some("env"))
 }
 
 /// Where a value came from, for people.
@@ -226,7 +233,7 @@ mod tests {
     }
 
     fn problem(toml: &str, env: &[(&str, &str)]) -> String {
-        load(toml, env, &Flags::default()).config().unwrap_err().to_string()
+        load(toml, env, &Flags::default()).config().err().unwrap().to_string()
     }
 
     const LAB: &str = "[profiles.lab]\nkind = 'slurm'\nhost = 'login'\naccount = 12345\nsetup = ['a']\n";
@@ -309,6 +316,8 @@ mod tests {
         assert!(text.contains("pbs") && text.contains("profiles.lab.kind"), "{text}");
         let text = problem("[profiles.lab]\nhost = 'x'\n", &[]);
         assert!(text.contains("kind") && text.contains("profiles.lab"), "{text}");
+        let text = problem("[profiles.lab]\nkind = 'slurm'\nenv = 'hush'\n", &[]);
+        assert!(text.contains("profiles.lab.env") && !text.contains("hush"), "{text}");
         let text = problem("[profiles.lab\n", &[]);
         assert!(text.contains("config.toml"), "{text}");
         let text = problem(LAB, &[("TOWLINE_PROFILES__LAB__CPUS", "many")]);

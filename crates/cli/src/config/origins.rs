@@ -4,7 +4,7 @@ use figment::Provider;
 use figment::value::{Dict, Value};
 use serde::Serialize;
 
-use super::layers::{BUILT_IN, Layers, origin};
+use super::layers::{BUILT_IN, Layers, is_secret, origin};
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "***";
@@ -64,11 +64,10 @@ fn print(value: &Value) -> String {
 }
 
 fn hide(key: &str, value: String) -> String {
-    let mut parts = key.split('.');
-    match (parts.next(), parts.nth(1)) {
-        (Some("profiles"), Some("env")) => HIDDEN.to_owned(),
-        (Some("database_url"), None) => hide_password(value),
-        (_, _) => value,
+    match (is_secret(key), key) {
+        (true, "database_url") => hide_password(value),
+        (true, _) => HIDDEN.to_owned(),
+        (false, _) => value,
     }
 }
 

@@ -13,8 +13,8 @@ use super::text::{Span, loose};
 /// The profile that is always there: this machine alone.
 pub(crate) const LOCAL: &str = "local";
 
-/// A configuration as it results from all its layers.
-#[derive(Clone, Debug, Deserialize)]
+/// A configuration as it results from all its layers. Holds secrets, and is never printed.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// The profile that `run` takes when none is named.
@@ -47,7 +47,7 @@ impl fmt::Display for Kind {
 }
 
 /// A named target, and what services that run there ask for unless told otherwise.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
     /// What kind of target it is.
@@ -133,6 +133,16 @@ impl Profile {
         }
     }
 
+    /// The login to its host as a person would type it.
+    pub(crate) fn ssh(&self) -> String {
+        let file = self.ssh_config.as_ref().map(|file| file.display().to_string());
+        let mut words = vec!["ssh"];
+        words.extend(file.iter().flat_map(|file| ["-F", file.as_str()]));
+        words.extend(self.user.iter().flat_map(|user| ["-l", user.as_str()]));
+        words.extend(self.host.as_deref());
+        shlex::try_join(words).unwrap_or_default()
+    }
+
     /// Where it runs services, for people: `alice@login`, `this machine`.
     pub(crate) fn target(&self) -> String {
         match (self.kind, &self.host, &self.user) {
@@ -174,7 +184,16 @@ impl FromStr for ProfileName {
 
 #[cfg(test)]
 mod tests {
+    use figment::providers::{Format, Toml};
+
     use super::*;
+
+    #[test]
+    fn the_login_is_told_as_one_types_it() {
+        let toml = "kind = 'slurm'\nhost = 'login'\nuser = 'alice'\nssh_config = '/a b/c'\n";
+        let profile: Profile = figment::Figment::from(Toml::string(toml)).extract().unwrap();
+        assert_eq!(profile.ssh(), "ssh -F '/a b/c' -l alice login");
+    }
 
     #[test]
     fn profile_names_are_narrow() {

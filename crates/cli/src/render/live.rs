@@ -7,14 +7,17 @@ use towline_core::lifecycle::Status;
 use towline_core::service::Service;
 
 use super::terminal::Terminal;
-use super::words::{age, clean_line};
+use super::words::clean_line;
+
+/// What makes a line that stays: the status, whether a stop is wished for, whether there is no news.
+type Shown = (Status, bool, bool);
 
 /// Follows one service on standard error. Each status it passes through stays as a line; on a terminal, the line below
 /// tells what it does just now and for how long. That line disappears when this is dropped.
 pub(crate) struct Live<'a> {
     terminal: &'a Terminal,
     bar: Option<ProgressBar>,
-    shown: Option<(Status, bool)>,
+    shown: Option<Shown>,
 }
 
 impl<'a> Live<'a> {
@@ -33,18 +36,18 @@ impl<'a> Live<'a> {
 
     /// Shows where the service stands.
     pub(crate) fn look(&mut self, service: &Service) {
-        let (status, stopping) =
-            (service.status(), service.life.stop.is_some() && !service.status().is_terminal());
-        if self.shown != Some((status, stopping)) {
-            let line = format!("{}: {status:9} {}", service.spec.name, doing(service));
+        let life = &service.life;
+        let now: Shown = (service.status(), life.stop.is_some(), life.doubt.is_some());
+        if self.shown != Some(now) {
+            let line = format!("{}: {:9} {}", service.spec.name, service.status(), doing(service));
             match &self.bar {
                 Some(bar) => bar.println(line),
                 None => self.terminal.note(&line),
             }
-            self.shown = Some((status, stopping));
+            self.shown = Some(now);
         }
         if let Some(bar) = &self.bar {
-            bar.set_message(present(service));
+            bar.set_message(format!("{} {}: {}", service.spec.name, service.status(), doing(service)));
         }
     }
 }
@@ -57,30 +60,35 @@ impl Drop for Live<'_> {
     }
 }
 
-/// The line that is drawn over and over: what it does just now.
-fn present(service: &Service) -> String {
-    let mut text = format!("{} {}: {}", service.spec.name, service.status(), doing(service));
-    if let Some(doubt) = &service.life.doubt {
-        text.push_str(" (no news: ");
-        text.push_str(&clean_line(&doubt.why));
-        text.push(')');
-    }
-    text
-}
-
 fn doing(service: &Service) -> String {
-    match (service.life.stop.is_some(), service.status().is_terminal(), service.life.is_cancelled()) {
-        (true, false, true) => "the cancel was accepted; the end of the job is awaited".to_owned(),
-        (true, false, false) => "the stop is recorded; the job is not cancelled yet".to_owned(),
-        (_, _, _) => clean_line(&service.life.why()),
+    let life = &service.life;
+    match (&life.doubt, life.stop.is_some(), life.is_cancelled()) {
+        _ if service.status().is_terminal() => clean_line(&life.why()),
+        (Some(doubt), _, _) => format!("no news: {}", clean_line(&doubt.why)),
+        (None, true, true) => "the cancel was accepted; the end of the job is awaited".to_owned(),
+        (None, true, false) => "the stop is recorded; the job is not cancelled yet".to_owned(),
+        (None, false, _) => clean_line(&life.why()),
     }
 }
 
-/// How old the knowledge about a service is, as a word of warning; `None` if nothing is doubtful.
-pub(super) fn staleness(service: &Service, now: towline_core::time::Timestamp) -> Option<String> {
-    let doubt = service.life.doubt.as_ref()?;
-    Some(match service.life.observed_at {
-        Some(at) => format!("last known {} ago: {}", age(now.since(at)), doubt.why),
-        None => format!("never seen: {}", doubt.why),
-    })
+#[cfg(test)]
+mod tests {
+    use towline_core::lifecycle::{Doubt, EndStatus, Request};
+    use towline_core::time::Timestamp;
+
+    use super::*;
+    use crate::testing::{ended, healthy, service};
+
+    #[test]
+    fn the_line_tells_what_matters_most() {
+        let at = Timestamp::from_secs(0);
+        let mut web = healthy(service(1, "web"));
+        assert_eq!(doing(&web), "the server answers");
+        let stop = Request::Stop { delay: Duration::ZERO, status: EndStatus::Stopped };
+        web.life = web.life.request(&stop, at).unwrap();
+        assert!(doing(&web).contains("not cancelled yet"));
+        web.life.doubt = Some(Doubt { since: at, last: at, count: 1, why: "no\nroute".into() });
+        assert_eq!(doing(&web), "no news: no route");
+        assert_eq!(doing(&ended(web)), "stopped on request");
+    }
 }

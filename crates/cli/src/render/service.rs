@@ -10,7 +10,6 @@ use towline_core::ports::DamagedRow;
 use towline_core::service::{Event, Service};
 use towline_core::time::Timestamp;
 
-use super::live::staleness;
 use super::table::Columns;
 use super::words::{age, clean_line, moment};
 
@@ -187,12 +186,12 @@ pub(crate) fn listing(
 ) -> Columns {
     let id_heading = with_ids.then_some("ID");
     let headings = ["NAME", "STATUS", "SINCE", "PROFILE", "JOB", "NODE", "URL", "WHY"];
-    let mut table = Columns::new(id_heading.into_iter().chain(headings));
+    let mut table = Columns::new(id_heading.into_iter().chain(headings))
+        .expendable(["NODE", "SINCE", "PROFILE", "JOB", "ID"]);
     let short = if with_ids { short_ids(services) } else { BTreeMap::new() };
     let dash = || "-".to_owned();
     for service in services {
         let job = service.life.phase.job();
-        let why = staleness(service, now).unwrap_or_else(|| service.life.why());
         let cells = [
             service.spec.name.to_string(),
             service.status().to_string(),
@@ -201,7 +200,7 @@ pub(crate) fn listing(
             job.map_or_else(dash, |job| job.id.to_string()),
             job.and_then(|job| job.node.clone()).unwrap_or_else(dash),
             service.url().unwrap_or_else(dash),
-            why,
+            why_with_age(service, now),
         ];
         table.row(short.get(&service.id).cloned().into_iter().chain(cells));
     }
@@ -211,6 +210,16 @@ pub(crate) fn listing(
         table.row(with_ids.then(|| row.id.clone()).into_iter().chain(cells));
     }
     table
+}
+
+/// Why a service stands where it stands and, where there is no news, how old that knowledge is.
+fn why_with_age(service: &Service, now: Timestamp) -> String {
+    let why = service.life.why();
+    match (&service.life.doubt, service.life.observed_at) {
+        (None, _) => why,
+        (Some(_), Some(at)) => format!("last known {} ago: {why}", age(now.since(at))),
+        (Some(_), None) => format!("never seen: {why}"),
+    }
 }
 
 /// The shortest beginning of each id, of at least eight characters, that no other one of these has.
@@ -266,7 +275,7 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
     lines.push(("created", ago(service.created_at)));
     lines.push(("last known", life.observed_at.map_or_else(|| "never".to_owned(), ago)));
     lines.extend(
-        life.doubt.as_ref().map(|doubt| ("no news", format!("{} times: {}", doubt.count, doubt.why))),
+        life.doubt.as_ref().map(|doubt| ("no news", format!("since {}: {}", moment(doubt.since), doubt.why))),
     );
     let mut text = String::new();
     for (key, value) in lines {

@@ -15,12 +15,20 @@ const LAST_COLUMN_MIN: u16 = 12;
 pub(crate) struct Columns {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
+    expendable: Vec<&'static str>,
 }
 
 impl Columns {
     /// A table with these headings.
     pub(crate) fn new(header: impl IntoIterator<Item = &'static str>) -> Self {
-        Self { header: header.into_iter().collect(), rows: Vec::new() }
+        Self { header: header.into_iter().collect(), rows: Vec::new(), expendable: Vec::new() }
+    }
+
+    /// Names the columns that a narrow terminal does without, the first one first.
+    #[must_use]
+    pub(crate) fn expendable(mut self, header: impl IntoIterator<Item = &'static str>) -> Self {
+        self.expendable = header.into_iter().collect();
+        self
     }
 
     /// Adds a row with as many cells as there are headings; each cell becomes one line of harmless text.
@@ -46,10 +54,38 @@ impl Columns {
             column.set_padding((0, GAP));
         }
         match width {
-            Some(width) => fit(&mut table, width),
+            Some(width) => self.fit(&mut table, width),
             None => _ = table.set_content_arrangement(ContentArrangement::Disabled),
         }
         table.trim_fmt()
+    }
+
+    /// Hides what is expendable, then cuts the last column; all of them only on a very narrow terminal.
+    fn fit(&self, table: &mut Table, width: u16) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        let mut widths = table.column_max_content_widths();
+        let Some(last) = widths.pop() else { return };
+        let needed = |widths: &[u16]| {
+            let shown = widths.iter().filter(|width| **width > 0);
+            shown.fold(last.min(LAST_COLUMN_MIN) + GAP, |sum, width| {
+                sum.saturating_add(width.saturating_add(GAP))
+            })
+        };
+        for heading in &self.expendable {
+            if needed(&widths) <= width {
+                break;
+            }
+            let Some(index) = self.header.iter().position(|known| known == heading) else { continue };
+            if let (Some(hidden), Some(column)) = (widths.get_mut(index), table.column_mut(index)) {
+                *hidden = 0;
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
+        }
+        if needed(&widths) <= width {
+            for (column, _) in table.column_iter_mut().zip(&widths).filter(|(_, width)| **width > 0) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
     }
 }
 
@@ -57,19 +93,6 @@ fn one_line(cells: Vec<Cell>) -> Row {
     let mut row = Row::from(cells);
     row.max_height(1);
     row
-}
-
-/// Cuts only the last column as long as something of it remains, all of them on a very narrow terminal.
-fn fit(table: &mut Table, width: u16) {
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    let widths = table.column_max_content_widths();
-    let Some((_, first)) = widths.split_last() else { return };
-    let taken = first.iter().fold(0u16, |sum, width| sum.saturating_add(width.saturating_add(GAP)));
-    if taken.saturating_add(LAST_COLUMN_MIN) <= width {
-        for column in table.column_iter_mut().take(first.len()) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
 }
 
 /// Colours a cell that holds one of the eight statuses.
@@ -116,5 +139,17 @@ mod tests {
             assert!(text.contains('…'));
         }
         assert!(table().lay_out(Some(80), true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn a_narrow_terminal_does_without_the_expendable_first() {
+        let mut table = Columns::new(["NAME", "NODE", "AGE", "URL", "WHY"]).expendable(["NODE", "AGE"]);
+        table.row(["web", "node-one", "12m", "http://127.0.0.1:40001", "ok"].map(str::to_owned));
+        let header = |width| table.lay_out(Some(width), false).lines().next().unwrap_or_default().to_owned();
+        let words = |width| header(width).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(80), ["NAME", "NODE", "AGE", "URL", "WHY"]);
+        assert_eq!(words(40), ["NAME", "AGE", "URL", "WHY"]);
+        assert_eq!(words(35), ["NAME", "URL", "WHY"]);
+        assert!(table.lay_out(Some(35), false).contains("http://127.0.0.1:40001"));
     }
 }

@@ -26,7 +26,15 @@ impl Cluster {
                     format!("{} in {took} ms, over {}", master.host(), master.control_path().display()),
                 )
             }
-            Err(error) => Check::failed("login", &Failure::from_error(Kind::Unreachable, error)),
+            Err(error) => {
+                let mut failure = Failure::from_error(Kind::Unreachable, error);
+                // The error knows the host alone, the profile the whole login.
+                let (short, whole) = (format!("`ssh {}`", master.host()), format!("`{}`", self.ssh));
+                for hint in &mut failure.hints {
+                    *hint = hint.replace(&short, &whole);
+                }
+                Check::failed("login", &failure)
+            }
         })
     }
 
