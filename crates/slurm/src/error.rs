@@ -12,8 +12,8 @@ pub enum ClusterError {
         /// The command that is missing.
         command: &'static str,
     },
-    /// The directory for Towline's files cannot be written.
-    #[error("failed to write below {home}: {words}")]
+    /// The directory for Towline's files cannot be used.
+    #[error("failed to use the directory {home}: {words}")]
     Home {
         /// The directory, as configured.
         home: String,

@@ -121,7 +121,7 @@ impl ServiceFiles for Slurm {
     async fn read_log(&self, id: ServiceId, from: LogFrom, wait: Duration) -> Result<LogChunk, FilesError> {
         let text = log::script(id, &self.config.home, from, wait);
         let output = self.run(text, wait).await;
-        log::read(&output.map_err(|error| FilesError::Unreachable(Box::new(error)))?)
+        log::read(&output.map_err(|error| FilesError::Unreachable(Box::new(error)))?, &self.config.home)
     }
 
     async fn remove(&self, id: ServiceId) -> Result<(), FilesError> {

@@ -16,6 +16,9 @@ const CHUNK_MAX: u64 = 1 << 20;
 /// announced (a log only grows; a shorter one was begun anew, and is read from its beginning). To find the last
 /// lines its size is taken before and after, as it may grow meanwhile.
 const TEXT: &str = r#"export LC_ALL=C
+log=$dir/server.log
+[ -d "$dir" ] || { say m; finish; }
+section log
 size() { if [ -e "$log" ]; then wc -c <"$log"; else echo -1; fi; }
 until=$(($(date +%s) + wait))
 while :; do
@@ -29,8 +32,8 @@ while :; do
   [ "$(date +%s)" -lt "$until" ] || break
   sleep 0.5 2>/dev/null || sleep 1
 done
-if [ "$size" -lt 0 ]; then say m; finish; fi
-section log
+[ "$size" -ge 0 ] || { say m; finish; }
+[ -f "$log" ] && [ -r "$log" ] || { say u; finish; }
 if [ -n "$tail" ]; then
   for try in 1 2 3; do
     size=$(($(size)))
@@ -56,14 +59,14 @@ pub(crate) fn script(id: ServiceId, home: &Home, from: LogFrom, wait: Duration) 
         LogFrom::Offset(offset) => (offset.min(i64::MAX.unsigned_abs()), String::new()),
     };
     format!(
-        "{PRELUDE}log={dir}/server.log\noffset={offset}\ntail={tail}\nwait={wait}\nmax={CHUNK_MAX}\n{TEXT}",
+        "{PRELUDE}dir={dir}\noffset={offset}\ntail={tail}\nwait={wait}\nmax={CHUNK_MAX}\n{TEXT}",
         dir = home.service_word(id),
         wait = wait.as_millis().div_ceil(1000),
     )
 }
 
 /// Reads the answer of [`script`]: a line with offset and length, then so many bytes of whatever kind.
-pub(crate) fn read(output: &ShellOutput) -> Result<LogChunk, FilesError> {
+pub(crate) fn read(output: &ShellOutput, home: &Home) -> Result<LogChunk, FilesError> {
     let garbled = || {
         let problem = frame::incomplete(output);
         FilesError::Unreachable(Box::new(ClusterError::Garbled { problem }))
@@ -79,6 +82,10 @@ pub(crate) fn read(output: &ShellOutput) -> Result<LogChunk, FilesError> {
         };
         if line == "m" {
             return Err(FilesError::Missing);
+        }
+        if line == "u" {
+            let words = "the log is no file that can be read".to_owned();
+            return Err(FilesError::Failed(Box::new(ClusterError::Home { home: home.to_string(), words })));
         }
         let header = line.strip_prefix('l').and_then(|numbers| numbers.split_once(' '));
         let Some((offset, length)) = header else { continue };
@@ -98,7 +105,7 @@ mod tests {
     use super::*;
 
     fn answer(stdout: &[u8]) -> Result<LogChunk, FilesError> {
-        read(&ShellOutput { stdout: stdout.to_vec(), stderr: Vec::new(), code: 0 })
+        read(&ShellOutput { stdout: stdout.to_vec(), stderr: Vec::new(), code: 0 }, &Home::default())
     }
 
     #[test]

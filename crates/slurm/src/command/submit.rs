@@ -18,7 +18,8 @@ const FIRST: &str = r#"command -v sbatch >/dev/null 2>&1 || { say n; finish; }
 trap '' HUP PIPE
 mask=$(umask)
 umask 077
-unwritable() { say h; finish; }
+over() { touch "$dir/submitting/over" 2>/dev/null; }
+unwritable() { over; say h; finish; }
 accepted() {
   printf '%s\n' "$1" >"$dir/job.id.new" && mv -f "$dir/job.id.new" "$dir/job.id"
   say "j$1"
@@ -37,14 +38,14 @@ fi
 # An earlier attempt: it may be at work yet, or its job may be in the queue.
 if ! mkdir "$dir/submitting" 2>/dev/null; then
   [ -d "$dir/submitting" ] || { mkdir "$dir/submitting"; unwritable; }
-  if [ ! -e "$dir/submitting/answered" ] && [ -z "$(find "$dir/submitting" -prune -mmin +2)" ]; then
+  if [ ! -e "$dir/submitting/over" ] && [ -z "$(find "$dir/submitting" -prune -mmin +2)" ]; then
     say b
     finish
   fi
-  rm -f "$dir/submitting/answered"
+  rm -f "$dir/submitting/over"
   touch "$dir/submitting"
   section queue
-  queue=$(bounded 15 squeue --me -h -t all -o '%A %j') || { say u; finish; }
+  queue=$(bounded 15 squeue --me -h -t all -o '%A %j') || { over; say u; finish; }
   job=$(printf '%s\n' "$queue" | awk -v token="$token" 'index($2, token) { print $1; exit }')
   [ -z "$job" ] || accepted "$job"
   section home
@@ -64,7 +65,7 @@ case $job in
   '' | *[!0-9]*) ;;
   *) [ "$code" -ne 0 ] || accepted "$job" ;;
 esac
-: >"$dir/submitting/answered"
+over
 say "r$code"
 finish
 "#;
