@@ -40,16 +40,16 @@ printf '\n'
 /// `None` if the answer is not complete: it was cut off, or the script never came to its end.
 pub(crate) fn lines(output: &ShellOutput) -> Option<Vec<(char, String)>> {
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut lines = Vec::new();
-    for line in text.split('\n').filter_map(|line| line.strip_prefix(MARK)) {
-        let mut chars = line.chars();
-        match chars.next() {
-            Some(END) => return Some(lines),
-            Some(letter) => lines.push((letter, chars.as_str().to_owned())),
-            None => {}
-        }
-    }
-    None
+    let ours = text.split('\n').filter_map(|line| line.strip_prefix(MARK));
+    let mut lines: Vec<(char, String)> = ours.filter_map(split_letter).collect();
+    // The last end counts: a part of a job's name may look like one.
+    lines.truncate(lines.iter().rposition(|(letter, _)| *letter == END)?);
+    Some(lines)
+}
+
+fn split_letter(line: &str) -> Option<(char, String)> {
+    let mut chars = line.chars();
+    Some((chars.next()?, chars.as_str().to_owned()))
 }
 
 /// What was printed on standard error in the section `name`, as one line for people.
@@ -117,6 +117,12 @@ mod tests {
             output("Welcome!\nno newline\n\u{1e}q0\nbroken name\n\u{1e}\n\u{1e}Qx\n\u{1e}.\nbye", "");
         let expected = vec![('q', "0".to_owned()), ('Q', "x".to_owned())];
         assert_eq!(lines(&answer), Some(expected));
+    }
+
+    #[test]
+    fn a_job_named_like_the_end_ends_nothing() {
+        let answer = output("\u{1e}Qodd\n\u{1e}.\n\u{1e}Qx\n\u{1e}.\n", "");
+        assert_eq!(lines(&answer).unwrap().last(), Some(&('Q', "x".to_owned())));
     }
 
     #[test]

@@ -27,3 +27,7 @@ pub use error::ClusterError;
 pub use home::Home;
 pub use slurm::{Slurm, SlurmConfig};
 pub use walltime::{Walltime, WalltimeError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
