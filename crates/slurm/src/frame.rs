@@ -17,21 +17,32 @@ const END: char = '.';
 /// Shell text that begins every script: how lines are printed, and commands are run for a limited time.
 ///
 /// `say TEXT` prints a line of ours; `section NAME` begins a section of standard error; `finish` ends the answer;
-/// `bounded SECONDS COMMAND` runs a command. Variables by which users change what Slurm's commands mean or print
-/// are removed; which exist is asked of the environment, as every Slurm has some more.
+/// `bounded SECONDS COMMAND` runs a command, from which it keeps standard input: that is the script. Variables by which users change what Slurm's commands mean or print
+/// are removed; which exist is asked of the shell, as every Slurm has some more. Here and elsewhere what the shell
+/// can do by itself starts no program: on a busy login host that costs more than Slurm's own command.
 pub(crate) const PRELUDE: &str = r#"say() { printf '\036%s\n' "$1"; }
 section() { printf '\n\036%s\n' "$1" >&2; }
 finish() { say .; exit 0; }
 if command -v timeout >/dev/null 2>&1; then
-  bounded() { timeout -k 2 "$@"; }
+  bounded() { timeout -k 2 "$@" </dev/null; }
 else
-  bounded() { shift; "$@"; }
+  bounded() { shift; "$@" </dev/null; }
 fi
-for name in $(awk 'BEGIN { for (n in ENVIRON) if (n ~ /^S(BATCH|QUEUE|ACCT|CANCEL|INFO|CONTROL)_[A-Z0-9_]+$/) print n }')
-do
-  unset "$name"
+newline='
+'
+set -f
+IFS=$newline
+for name in $(export -p); do
+  name=${name#export }
+  name=${name#declare -x }
+  name=${name%%=*}
+  case $name in
+    *[!A-Z0-9_]*) ;;
+    SBATCH_* | SQUEUE_* | SACCT_* | SCANCEL_* | SINFO_* | SCONTROL_*) unset "$name" ;;
+  esac
 done
-unset SLURM_CLUSTERS SLURM_EXIT_ERROR SLURM_EXIT_IMMEDIATE SLURM_HINT SLURM_UMASK SLURM_TIME_FORMAT
+unset IFS SLURM_CLUSTERS SLURM_EXIT_ERROR SLURM_EXIT_IMMEDIATE SLURM_HINT SLURM_UMASK SLURM_TIME_FORMAT
+set +f
 printf '\n'
 "#;
 

@@ -10,7 +10,6 @@ use crate::home::Home;
 use crate::parse::sacct;
 
 const TEXT: &str = r#"export LC_ALL=C
-unit=$(printf '\037')
 say "l$(hostname)"
 say "u$(id -un)"
 say "s$SHELL"
@@ -129,7 +128,7 @@ impl Problem {
 
 /// The text of the remote command; `seconds` is what each command of Slurm is given.
 pub(crate) fn script(home: &Home, seconds: u64) -> String {
-    format!("{PRELUDE}home={}\nseconds={seconds}\n{TEXT}", home.word())
+    format!("{PRELUDE}home={}\nseconds={seconds}\nunit='{UNIT}'\n{TEXT}", home.word())
 }
 
 /// Reads the answer of [`script`].

@@ -13,13 +13,15 @@ use crate::home::Home;
 /// Before anything is written: the job's id if it is kept, or what an earlier attempt left.
 ///
 /// The file mode mask is restored before `sbatch` is run, which hands it on to the job. A lost connection must not
-/// end the script between `sbatch` and the keeping of its answer, hence the trap.
+/// end the script between `sbatch` and the keeping of its answer, hence the trap. The file `submitting` is made by
+/// one attempt only (`set -C`) and holds a word once that is over.
 const FIRST: &str = r#"command -v sbatch >/dev/null 2>&1 || { say n; finish; }
 trap '' HUP PIPE
 mask=$(umask)
 umask 077
-over() { touch "$dir/submitting/over" 2>/dev/null; }
-unwritable() { over; say h; finish; }
+begin() { printf '' 2>/dev/null >"$dir/submitting"; }
+over() { printf 'over\n' 2>/dev/null >"$dir/submitting"; }
+unwritable() { over || rm -f "$dir/submitting"; say h; finish; }
 accepted() {
   printf '%s\n' "$1" >"$dir/job.id.new" && mv -f "$dir/job.id.new" "$dir/job.id"
   say "j$1"
@@ -29,21 +31,27 @@ put() {
   cat >"$dir/$1.new" && mv -f "$dir/$1.new" "$dir/$1" || unwritable
 }
 section home
-mkdir -p "$dir" && chmod 700 "$dir" || unwritable
+[ -d "$dir" ] || mkdir -p "$dir" || unwritable
 if [ -s "$dir/job.id" ]; then
   read -r job <"$dir/job.id"
   say "j$job"
   finish
 fi
-# An earlier attempt: it may be at work yet, or its job may be in the queue.
-if ! mkdir "$dir/submitting" 2>/dev/null; then
-  [ -d "$dir/submitting" ] || { mkdir "$dir/submitting"; unwritable; }
-  if [ ! -e "$dir/submitting/over" ] && [ -z "$(find "$dir/submitting" -prune -mmin +2)" ]; then
+set -C
+if begin; then
+  set +C
+elif [ ! -e "$dir/submitting" ]; then
+  set +C
+  touch "$dir/submitting"
+  unwritable
+else
+  # An earlier attempt: it may be at work yet, or its job may be in the queue.
+  set +C
+  if [ ! -s "$dir/submitting" ] && [ -z "$(find "$dir/submitting" -mmin +2)" ]; then
     say b
     finish
   fi
-  rm -f "$dir/submitting/over"
-  touch "$dir/submitting"
+  begin
   section queue
   queue=$(bounded 15 squeue --me -h -t all -o '%A %j') || { over; say u; finish; }
   job=$(printf '%s\n' "$queue" | awk -v token="$token" 'index($2, token) { print $1; exit }')
@@ -56,10 +64,10 @@ fi
 const LAST: &str = r#"section sbatch
 umask "$mask"
 cd
-answer=$(bounded "$seconds" sbatch --parsable --chdir="$dir" "$dir/job.sh" </dev/null)
+answer=$(bounded "$seconds" sbatch --parsable --chdir="$dir" "$dir/job.sh")
 code=$?
 umask 077
-job=$(printf '%s\n' "$answer" | tail -n 1)
+job=${answer##*"$newline"}
 job=${job%%;*}
 case $job in
   '' | *[!0-9]*) ;;

@@ -6,7 +6,7 @@ use towline_core::id::ServiceId;
 use towline_core::ports::{ShellOutput, Subject, SurveyError};
 
 use crate::error::ClusterError;
-use crate::frame::{self, PRELUDE};
+use crate::frame::{self, MARK, PRELUDE, UNIT};
 use crate::home::Home;
 use crate::parse::records::{Records, records};
 use crate::parse::sacct::{self, AccountingRow};
@@ -37,8 +37,6 @@ pub(crate) struct Accounting {
 /// Listing a directory before its files are opened makes a network file system look again.
 const TEXT: &str = r#"command -v squeue >/dev/null 2>&1 || { say n; finish; }
 export LC_ALL=C SLURM_TIME_FORMAT=%s
-unit=$(printf '\037')
-mark=$(printf '\036')
 section squeue
 queue=$(bounded "$seconds" squeue --me -t all -h -o "$format")
 code=$?
@@ -99,12 +97,12 @@ finish
 pub(crate) fn script(subjects: &[Subject], home: &Home, seconds: u64) -> String {
     let lines: Vec<String> = subjects.iter().map(line).collect();
     let tokens: Vec<String> = subjects.iter().map(|subject| subject.id.to_string()).collect();
-    // The percent signs are squeue's; printf must leave them alone.
-    let format = squeue::FORMAT.replace('%', "%%").replace('|', "\\037");
     format!(
         "{PRELUDE}services={home}/services\nseconds={seconds}\nslack={SLACK}\nfields={fields}\n\
-         format=$(printf '\\036Q{format}')\nsubjects='{lines}'\ntokens='{tokens}'\n{TEXT}",
+         mark='{MARK}'\nunit='{UNIT}'\nformat='{MARK}Q{format}'\n\
+         subjects='{lines}'\ntokens='{tokens}'\n{TEXT}",
         home = home.word(),
+        format = squeue::FORMAT.replace('|', &UNIT.to_string()),
         fields = sacct::FIELDS,
         lines = lines.join("\n"),
         tokens = tokens.join("\n"),
@@ -166,7 +164,6 @@ fn failure(command: &str, code: &str, output: &ShellOutput) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::UNIT;
     use crate::testing::{ID, capture};
 
     fn output(stdout: &str, stderr: &str) -> ShellOutput {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as its test would")]
 
 mod files;
+mod garbage;
 mod submit;
 mod support;
 mod survey;

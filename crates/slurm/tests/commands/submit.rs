@@ -116,7 +116,8 @@ async fn a_lost_answer_is_settled_by_the_queue_before_anything_is_sent_again() {
 async fn of_two_submissions_at_once_the_second_waits_its_turn() {
     let host = LoginHost::new();
     host.set("sbatch.out", "4711\n");
-    fs::create_dir_all(host.service("submitting")).unwrap();
+    fs::create_dir_all(host.service("")).unwrap();
+    fs::write(host.service("submitting"), "").unwrap();
     let busy = host.slurm.submit(id(), &spec()).await.unwrap_err();
     assert!(matches!(source(busy), ClusterError::Busy));
     assert_eq!(host.calls("sbatch").len(), 0);

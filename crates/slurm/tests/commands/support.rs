@@ -22,9 +22,9 @@ pub(crate) const OTHER: &str = "11111111-1111-4111-8111-111111111111";
 pub(crate) const UNIT: char = '\u{1f}';
 
 /// What the crate says that it needs on a login host, besides Slurm.
-const TOOLS: [&str; 22] = [
-    "awk", "bash", "cat", "chmod", "date", "env", "find", "grep", "head", "hostname", "id", "mkdir", "mv",
-    "rm", "sed", "sh", "sleep", "tail", "timeout", "touch", "wc", "xargs",
+const TOOLS: [&str; 21] = [
+    "awk", "bash", "cat", "date", "env", "find", "grep", "head", "hostname", "id", "mkdir", "mv", "rm",
+    "sed", "sh", "sleep", "tail", "timeout", "touch", "wc", "xargs",
 ];
 const COMMANDS: [&str; 5] = ["sbatch", "squeue", "sacct", "scancel", "sinfo"];
 
