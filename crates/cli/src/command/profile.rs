@@ -81,6 +81,8 @@ pub(crate) struct RmArgs {
 pub(crate) struct DefaultArgs {
     /// Name of the profile
     profile: Option<String>,
+    #[command(flatten)]
+    output: JsonArg,
 }
 
 /// Adds a profile.
@@ -208,7 +210,11 @@ pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
 /// Prints or sets the default profile.
 pub(super) fn default(app: &App, args: &DefaultArgs) -> Outcome<()> {
     let Some(name) = &args.profile else {
-        return Ok(app.terminal.data(&app.config.default_profile)?);
+        let default = &app.config.default_profile;
+        if args.output.json {
+            return Ok(app.terminal.json(&serde_json::json!({ "default_profile": default }))?);
+        }
+        return Ok(app.terminal.data(default)?);
     };
     app.profile(name)?;
     let failed = || format!("failed to make {} the default profile", names::shown(name));
