@@ -129,12 +129,14 @@ fn or_silence(words: String) -> String {
 /// What `sbatch` means that gave no id; the texts are those of Slurm's `src/common/slurm_errno.c`.
 fn refusal(code: i32, words: String) -> SubmitError {
     /// The request did not get through, or was turned away for now: there is no job, and it can be sent again.
-    const NOT_HEARD: [&str; 5] = [
+    const NOT_HEARD: [&str; 7] = [
         "(connect failure)",
         "Rate limit exceeded",
         "temporarily unable to accept job",
         "Resource temporarily unavailable",
         "backup controller in standby mode",
+        "failed to fetch config",
+        "Could not establish a configuration source",
     ];
     /// The request may have been heard.
     const LOST: [&str; 6] = [
@@ -207,6 +209,16 @@ mod tests {
         let error = failed(1, &capture("err.ctld-down.sbatch.stderr"));
         assert!(matches!(error, SubmitError::NotSent(_)), "{error:?}");
         assert!(error.source().unwrap().to_string().contains("connect failure"));
+    }
+
+    #[test]
+    fn a_slurm_without_configuration_has_heard_nothing() {
+        for words in [
+            "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsbatch: error: fetch_config: DNS SRV lookup failed\nsbatch: error: _establish_config_source: failed to fetch config",
+            "sbatch: fatal: Could not establish a configuration source",
+        ] {
+            assert!(matches!(failed(1, words), SubmitError::NotSent(_)), "{words}");
+        }
     }
 
     #[test]
