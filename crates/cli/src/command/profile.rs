@@ -81,8 +81,6 @@ pub(crate) struct RmArgs {
 pub(crate) struct DefaultArgs {
     /// Name of the profile
     profile: Option<String>,
-    #[command(flatten)]
-    output: JsonArg,
 }
 
 /// Adds a profile.
@@ -111,7 +109,8 @@ fn values(args: &AddArgs) -> Outcome<serde_json::Map<String, serde_json::Value>>
         .transpose()
         .map_err(|err| Failure::new(Kind::Usage, format!("bad --ssh-config: {err}")))?;
     if let Some(file) = ssh_config.as_ref().filter(|file| !file.is_file()) {
-        return Err(Failure::new(Kind::Usage, format!("there is no SSH configuration {}", file.display())));
+        return Err(Failure::new(Kind::Usage, format!("there is no SSH configuration {}", file.display()))
+            .hint("without --ssh-config it is your own ~/.ssh/config"));
     }
     let ssh_config = ssh_config.map(|file| file.display().to_string());
     let words =
@@ -130,7 +129,10 @@ fn check_word(key: &str, value: &str) -> Outcome<()> {
     let spaced =
         value.chars().any(|c| c.is_control() || (c.is_whitespace() && key != "home" && key != "ssh_config"));
     if value.is_empty() || spaced || value.starts_with('-') {
-        return Err(Failure::new(Kind::Usage, format!("bad --{}: {value:?}", key.replace('_', "-"))));
+        let failure = Failure::new(Kind::Usage, format!("bad --{}: {value:?}", key.replace('_', "-")));
+        return Err(
+            failure.hint("it is one word, and no option of ssh; `towline profile add --help` tells more")
+        );
     }
     Ok(())
 }
@@ -210,11 +212,7 @@ pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
 /// Prints or sets the default profile.
 pub(super) fn default(app: &App, args: &DefaultArgs) -> Outcome<()> {
     let Some(name) = &args.profile else {
-        let default = &app.config.default_profile;
-        if args.output.json {
-            return Ok(app.terminal.json(&serde_json::json!({ "default_profile": default }))?);
-        }
-        return Ok(app.terminal.data(default)?);
+        return Ok(app.terminal.data(&app.config.default_profile)?);
     };
     app.profile(name)?;
     let failed = || format!("failed to make {} the default profile", names::shown(name));

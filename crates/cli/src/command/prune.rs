@@ -42,7 +42,12 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Outcome<()> {
         }
     }
     report(app, args, &pruned)?;
-    app.conclude(failures)
+    let count = failures.len();
+    match failures.pop() {
+        None => Ok(()),
+        Some(last) if count == 1 => Err(last),
+        Some(last) => Err(last.hint(format!("{} other services were not removed either", count - 1))),
+    }
 }
 
 fn report(app: &App, args: &PruneArgs, pruned: &[Service]) -> Outcome<()> {

@@ -31,14 +31,11 @@ pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
         }
         services.push(service);
     }
-    let mut failures = Vec::new();
     for service in services {
-        match forget(app, &service, args.keep_files).await {
-            Ok(()) => app.terminal.note(&format!("service {} is forgotten", service.spec.name)),
-            Err(failure) => failures.push(failure),
-        }
+        forget(app, &service, args.keep_files).await?;
+        app.terminal.note(&format!("service {} is forgotten", service.spec.name));
     }
-    app.conclude(failures)
+    Ok(())
 }
 
 /// Removes the files of an ended service, then its record; what it still owes to the world is settled first.

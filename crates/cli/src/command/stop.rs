@@ -52,21 +52,16 @@ impl From<EndAs> for EndStatus {
     }
 }
 
-/// Stops services, one after the other; one that cannot be stopped keeps none of the others.
+/// Stops services, one after the other.
 pub(super) async fn stop(app: &App, args: &StopArgs) -> Outcome<()> {
     let mut services = Vec::with_capacity(args.services.len());
     for word in &args.services {
         services.push(app.find(word).await?);
     }
-    let mut failures = Vec::new();
     for service in &services {
-        match stop_one(app, service, args).await {
-            Ok(()) => {}
-            Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
-            Err(failure) => failures.push(failure),
-        }
+        stop_one(app, service, args).await?;
     }
-    app.conclude(failures)
+    Ok(())
 }
 
 async fn stop_one(app: &App, service: &Service, args: &StopArgs) -> Outcome<()> {
