@@ -17,8 +17,17 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// Everything that the core may depend on: no runtime, no IO, no database.
-const CORE: [&str; 9] =
-    ["async-trait", "futures-util", "mockall", "proptest", "serde", "serde_json", "shlex", "thiserror", "time"];
+const CORE: [&str; 9] = [
+    "async-trait",
+    "futures-util",
+    "mockall",
+    "proptest",
+    "serde",
+    "serde_json",
+    "shlex",
+    "thiserror",
+    "time",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -48,7 +57,10 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn arrows_point_down() {
     let dependencies = dependencies();
     let expected: BTreeMap<_, _> = ARROWS.into_iter().collect();
-    assert_eq!(dependencies.keys().map(String::as_str).collect::<Vec<_>>(), expected.keys().copied().collect::<Vec<_>>());
+    assert_eq!(
+        dependencies.keys().map(String::as_str).collect::<Vec<_>>(),
+        expected.keys().copied().collect::<Vec<_>>()
+    );
     for (package, needs) in dependencies {
         let ours: Vec<&str> =
             needs.iter().map(String::as_str).filter(|name| name.starts_with("towline")).collect();

@@ -1,0 +1,106 @@
+//! The cluster that the stories play on: its hosts, its faults, and who may disturb it when.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use super::process::{Output, Running};
+
+/// How long a command on a host, or a fault, may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Faults hit everybody: who makes one has the cluster alone.
+static PEACE: RwLock<()> = RwLock::new(());
+
+/// The right to use the cluster, shared with other stories or alone.
+#[expect(dead_code, reason = "held, never read")]
+pub(crate) enum Guard {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+impl Guard {
+    pub(crate) fn shared() -> Self {
+        Self::Shared(PEACE.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn alone() -> Self {
+        Self::Alone(PEACE.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A script of `tests/cluster`.
+pub(crate) fn cluster_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cluster").join(name)
+}
+
+/// Where the cluster keeps its keys and logs.
+pub(crate) fn state_dir() -> PathBuf {
+    let dir = std::env::var_os("TOWLINE_CLUSTER_DIR").unwrap_or("/var/tmp/towline-cluster".into());
+    assert!(Path::new(&dir).join("ssh_config").exists(), "the cluster is not up: run tests/cluster/up");
+    dir.into()
+}
+
+/// A host of the cluster, and whom to be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Host {
+    name: &'static str,
+    user: Option<&'static str>,
+}
+
+/// A host of the cluster, as root.
+pub(crate) const fn on(name: &'static str) -> Host {
+    Host { name, user: None }
+}
+
+impl Host {
+    /// The same host as a user in their home.
+    pub(crate) const fn as_(self, user: &'static str) -> Self {
+        Self { user: Some(user), ..self }
+    }
+
+    /// Runs a program there.
+    pub(crate) fn run(self, words: &[&str]) -> Output {
+        self.run_with(words, b"")
+    }
+
+    /// Runs a program there with `input` on its standard input.
+    pub(crate) fn run_with(self, words: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(cluster_script("exec"));
+        command.arg(self.name);
+        if let Some(user) = self.user {
+            command.args(["--user", user]);
+        }
+        command.arg("--").args(words);
+        Running::start(&mut command, input).finish(LIMIT)
+    }
+}
+
+/// A fault in force; over when dropped.
+pub(crate) struct Fault(Vec<&'static str>);
+
+impl Fault {
+    /// Starts a fault, named as `tests/cluster/fault list` does, with its argument.
+    pub(crate) fn start(words: &[&'static str]) -> Self {
+        let fault = Self(words.to_vec());
+        fault.tell("start").ok();
+        fault
+    }
+
+    /// Ends it.
+    pub(crate) fn end(self) {}
+
+    fn tell(&self, verb: &str) -> Output {
+        Running::start(Command::new(cluster_script("fault")).args(&self.0).arg(verb), b"").finish(LIMIT)
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        let ended = self.tell("stop");
+        if ended.code != 0 && !std::thread::panicking() {
+            ended.ok();
+        }
+    }
+}

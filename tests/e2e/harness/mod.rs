@@ -1,0 +1,13 @@
+//! What the stories are told with.
+
+mod cluster;
+mod http;
+mod lab;
+mod process;
+mod wait;
+
+pub(crate) use cluster::{Fault, Guard, Host, cluster_script, on, state_dir};
+pub(crate) use http::{get, post_stream};
+pub(crate) use lab::Lab;
+pub(crate) use process::{Output, Running};
+pub(crate) use wait::{SOON, eventually};

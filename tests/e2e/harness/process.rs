@@ -1,0 +1,171 @@
+//! Programs that are run, and what they said.
+
+use std::fmt;
+use std::io::{Read, Write as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::wait::eventually;
+
+/// How a program ended and what it said.
+pub(crate) struct Output {
+    command: String,
+    /// The exit code; 128 and the signal's number for a program that was killed, as in a shell.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// As one would see it in a terminal.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, code, stdout, stderr } = self;
+        write!(f, "$ {command}\n{stdout}{stderr}(exit code {code})")
+    }
+}
+
+impl Output {
+    /// Makes sure that it ended with this exit code.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// Makes sure that it ended well, and gives what it printed.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        self.code(0).stdout
+    }
+
+    /// Makes sure that it ended well, and reads the JSON that it printed.
+    #[track_caller]
+    pub(crate) fn json(self) -> Value {
+        let stdout = self.code(0).stdout;
+        serde_json::from_str(&stdout).unwrap_or_else(|err| panic!("{err}: {stdout}"))
+    }
+
+    /// Makes sure that each text is somewhere on standard error.
+    #[track_caller]
+    pub(crate) fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is not said: {self:?}");
+        }
+        self
+    }
+
+    /// Makes sure that it failed in the way in which every command fails: this exit code, nothing printed as data, one
+    /// line `error: ` first, a line `hint: ` last, and these texts.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, texts: &[&str]) -> Self {
+        let said = self.code(code).says(texts);
+        assert_eq!(said.stdout, "", "{said:?}");
+        let errors = said.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(errors, 1, "{said:?}");
+        let last = said.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("hint: "), "{said:?}");
+        said
+    }
+}
+
+/// A program that runs. Killed when dropped.
+pub(crate) struct Running {
+    command: String,
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+impl Running {
+    /// Starts `command`, with `input` on its standard input.
+    pub(crate) fn start(command: &mut Command, input: &[u8]) -> Self {
+        let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|err| panic!("{words:?}: {err}"));
+        let (stdout, stderr) = (Stream::read(child.stdout.take()), Stream::read(child.stderr.take()));
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that reads nothing of it is no failure.
+            drop(stdin.write_all(input));
+        }
+        Self { command: words.join(" "), child, stdout, stderr }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// What it has said so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self, limit: Duration) -> Output {
+        let command = self.command.clone();
+        let status = eventually(&command, limit, || self.child.try_wait().unwrap());
+        self.stdout.finish();
+        self.stderr.finish();
+        Output { command, code: code(status), stdout: self.stdout(), stderr: self.stderr() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// A stream that is read in the background.
+struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    fn read(stream: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let sink = bytes.clone();
+        let reader = stream.map(|mut stream| {
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut piece) {
+                    sink.lock().unwrap().extend(&piece[..count]);
+                }
+            })
+        });
+        Self { bytes, reader }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! End-to-end stories: the real command on a real Slurm cluster (`tests/cluster/up --with-model`).
+//!
+//! Each story has a [`harness::Lab`] of its own: a fresh home on this machine and on the cluster.
+
+#![expect(clippy::unwrap_used, reason = "a story ends where it finds something else than it expects")]
+
+mod bad_ledger;
+mod bad_logins;
+mod bad_services;
+mod bad_words;
+mod harness;
+mod login_node;
+mod main_job;
+mod model;
+mod slurm_options;
+
+#[test]
+fn no_file_is_forgotten() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e");
+    let declared = include_str!("main.rs");
+    for entry in dir.read_dir().unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.trim_end_matches(".rs");
+        assert!(module == "main" || declared.contains(&format!("\nmod {module};\n")), "{name}");
+    }
+}
