@@ -165,6 +165,19 @@ impl App {
         Ok(refreshed)
     }
 
+    /// Ends a command that did several things of which some failed: prints all failures but the last, which is the
+    /// command's own.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub(crate) fn conclude(&self, mut failures: Vec<Failure>) -> Outcome<()> {
+        let Some(last) = failures.pop() else { return Ok(()) };
+        for failure in &failures {
+            self.terminal.failure(failure);
+        }
+        Err(last)
+    }
+
     async fn refresh_profile(&self, profile: &str) -> Outcome<Listing> {
         Ok(self.target(profile).await?.engine.refresh_all().await?)
     }

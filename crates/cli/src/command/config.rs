@@ -11,15 +11,20 @@ use crate::render::{Columns, Terminal};
 pub(crate) enum ConfigVerb {
     /// Show every value and where it came from; secrets are hidden
     Show(JsonArg),
-    /// Print the path of the configuration file, which need not exist
-    Path,
+    /// Print the path of the configuration file, which need not exist; as JSON also where data and sockets lie
+    Path(JsonArg),
 }
 
 /// Does what the verb says. Values are shown even if the configuration as a whole is wrong; that is told last.
 pub(super) fn config(terminal: Terminal, verb: &ConfigVerb) -> Outcome<()> {
     let paths = app::find_paths()?;
     match verb {
-        ConfigVerb::Path => Ok(terminal.data(&paths.config_file.display().to_string())?),
+        ConfigVerb::Path(args) if args.json => Ok(terminal.json(&serde_json::json!({
+            "config_file": paths.config_file,
+            "data_dir": paths.data_dir,
+            "runtime_dir": paths.runtime_dir,
+        }))?),
+        ConfigVerb::Path(_) => Ok(terminal.data(&paths.config_file.display().to_string())?),
         ConfigVerb::Show(args) => {
             let layers = Layers::load(&paths.config_file, app::environment(), &Flags::default())?;
             let settings = layers.settings();

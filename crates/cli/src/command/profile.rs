@@ -81,6 +81,8 @@ pub(crate) struct RmArgs {
 pub(crate) struct DefaultArgs {
     /// Name of the profile
     profile: Option<String>,
+    #[command(flatten)]
+    output: JsonArg,
 }
 
 /// Adds a profile.
@@ -130,9 +132,7 @@ fn check_word(key: &str, value: &str) -> Outcome<()> {
         value.chars().any(|c| c.is_control() || (c.is_whitespace() && key != "home" && key != "ssh_config"));
     if value.is_empty() || spaced || value.starts_with('-') {
         let failure = Failure::new(Kind::Usage, format!("bad --{}: {value:?}", key.replace('_', "-")));
-        return Err(
-            failure.hint("it is one word, and no option of ssh; `towline profile add --help` tells more")
-        );
+        return Err(failure.hint("it is one word, and no option of ssh; `towline profile add --help` tells more"));
     }
     Ok(())
 }
@@ -212,7 +212,11 @@ pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
 /// Prints or sets the default profile.
 pub(super) fn default(app: &App, args: &DefaultArgs) -> Outcome<()> {
     let Some(name) = &args.profile else {
-        return Ok(app.terminal.data(&app.config.default_profile)?);
+        let default = &app.config.default_profile;
+        if args.output.json {
+            return Ok(app.terminal.json(&serde_json::json!({ "default_profile": default }))?);
+        }
+        return Ok(app.terminal.data(default)?);
     };
     app.profile(name)?;
     let failed = || format!("failed to make {} the default profile", names::shown(name));

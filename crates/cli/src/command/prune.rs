@@ -42,12 +42,7 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Outcome<()> {
         }
     }
     report(app, args, &pruned)?;
-    let count = failures.len();
-    match failures.pop() {
-        None => Ok(()),
-        Some(last) if count == 1 => Err(last),
-        Some(last) => Err(last.hint(format!("{} other services were not removed either", count - 1))),
-    }
+    app.conclude(failures)
 }
 
 fn report(app: &App, args: &PruneArgs, pruned: &[Service]) -> Outcome<()> {

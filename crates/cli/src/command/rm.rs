@@ -31,11 +31,14 @@ pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
         }
         services.push(service);
     }
+    let mut failures = Vec::new();
     for service in services {
-        forget(app, &service, args.keep_files).await?;
-        app.terminal.note(&format!("service {} is forgotten", service.spec.name));
+        match forget(app, &service, args.keep_files).await {
+            Ok(()) => app.terminal.note(&format!("service {} is forgotten", service.spec.name)),
+            Err(failure) => failures.push(failure),
+        }
     }
-    Ok(())
+    app.conclude(failures)
 }
 
 /// Removes the files of an ended service, then its record; what it still owes to the world is settled first.

@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     detach: bool,
     /// Print what would be submitted, and submit nothing
-    #[arg(long, conflicts_with = "detach")]
+    #[arg(long, conflicts_with_all = ["detach", "json"])]
     dry_run: bool,
     /// Working directory where it runs [default: the home there]
     #[arg(long, value_name = "DIR")]

@@ -52,16 +52,21 @@ impl From<EndAs> for EndStatus {
     }
 }
 
-/// Stops services, one after the other.
+/// Stops services, one after the other; one that cannot be stopped keeps none of the others.
 pub(super) async fn stop(app: &App, args: &StopArgs) -> Outcome<()> {
     let mut services = Vec::with_capacity(args.services.len());
     for word in &args.services {
         services.push(app.find(word).await?);
     }
+    let mut failures = Vec::new();
     for service in &services {
-        stop_one(app, service, args).await?;
+        match stop_one(app, service, args).await {
+            Ok(()) => {}
+            Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+            Err(failure) => failures.push(failure),
+        }
     }
-    Ok(())
+    app.conclude(failures)
 }
 
 async fn stop_one(app: &App, service: &Service, args: &StopArgs) -> Outcome<()> {

@@ -15,22 +15,35 @@ use crate::render::{Columns, age};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TunnelVerb {
     /// Open the tunnel of a service and keep it open from now on; prints the URL
-    Open(ServiceArg),
+    Open(OpenArgs),
     /// Close the tunnel of a service until it is opened again; the service runs on
     Close(ServiceArg),
     /// List the open tunnels, as far as is recorded
     Ls(JsonArg),
 }
 
+/// A service, and how its URL is printed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OpenArgs {
+    #[command(flatten)]
+    service: ServiceArg,
+    #[command(flatten)]
+    output: JsonArg,
+}
+
 /// Does what the verb says.
 pub(super) async fn tunnel(app: &App, verb: &TunnelVerb) -> Outcome<()> {
     match verb {
         TunnelVerb::Open(args) => {
-            let service = app.find(&args.service).await?;
+            let service = app.find(&args.service.service).await?;
             let engine = app.target(&service.spec.profile).await?.engine;
-            let failed = || format!("failed to open the tunnel of service {}", service.spec.name);
-            let tunnel = engine.open_tunnel(service.id).await.during(failed)?;
-            Ok(app.terminal.data(&tunnel.url())?)
+            let name = &service.spec.name;
+            let failed = || format!("failed to open the tunnel of service {name}");
+            let url = engine.open_tunnel(service.id).await.during(failed)?.url();
+            if args.output.json {
+                return Ok(app.terminal.json(&serde_json::json!({ "name": name, "url": url }))?);
+            }
+            Ok(app.terminal.data(&url)?)
         }
         TunnelVerb::Close(args) => {
             let service = app.find(&args.service).await?;
