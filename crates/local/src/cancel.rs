@@ -1,6 +1,7 @@
 //! Ending a job before its time.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -13,6 +14,9 @@ use crate::store::ServiceDir;
 
 /// How long a job may take to end after it was asked to; it gives its server ten seconds of them.
 const INSIST_AFTER: Duration = Duration::from_secs(15);
+/// How often a job is asked to end, and after which pauses.
+const ASK_TIMES: usize = 5;
+const ASK_PAUSE: Duration = Duration::from_millis(40);
 /// How often to look for processes that are left.
 const PASSES: usize = 8;
 
@@ -33,9 +37,22 @@ pub(crate) fn cancel(dir: &ServiceDir, id: ServiceId, job: &JobId) -> Result<(),
         marked.map_err(|error| CancelError::Unreachable { job: job.clone(), source: error.into() })?;
     }
     if running && since.is_none_or(|since| since < INSIST_AFTER) {
-        return process::signal_group(key.pid, Signal::TERM).map_err(unreachable);
+        return ask(key, id).map_err(unreachable);
     }
     kill_all(running.then_some(key), id).map_err(unreachable)
+}
+
+/// Asks more than once: what the shell forks at the very moment may miss the signal, and so may bash itself then.
+/// The runner heeds the first and passes it on to the server once.
+fn ask(key: JobKey, id: ServiceId) -> io::Result<()> {
+    for _ in 0..ASK_TIMES {
+        if !process::is_running(key, id)? {
+            break;
+        }
+        process::signal_group(key.pid, Signal::TERM)?;
+        thread::sleep(ASK_PAUSE);
+    }
+    Ok(())
 }
 
 /// Whether the job ended without a record of it, which only a killed shell does, and left processes behind.

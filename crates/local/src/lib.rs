@@ -21,3 +21,7 @@ mod tunnels;
 pub use scheduler::LocalScheduler;
 pub use shell::LocalShell;
 pub use tunnels::DirectTunnels;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -34,7 +34,8 @@ towline_prepare() {
   towline_host=${towline_host//[^A-Za-z0-9._:-]/_}
   towline_node=${HOSTNAME//[^A-Za-z0-9._-]/_}
   [[ $towline_restarts =~ ^(0|[1-9][0-9]{0,8})$ ]] || towline_restarts=0
-  towline_server='' towline_stopping='' towline_ended=''
+  towline_server='' towline_launching='' towline_asked='' towline_stopping='' towline_ended='' towline_told=''
+  SECONDS=0
   [[ -d $towline_dir ]] || { towline_say "there is no directory $towline_dir"; exit 1; }
   trap 'towline_end $?' EXIT
   trap towline_stop TERM INT
@@ -141,9 +142,9 @@ towline_reach() {
 # Looks who listens on $PORT. Sets towline_found to '' (nobody), stranger or own; with own also towline_pid,
 # towline_address and towline_rank of the listener that reaches furthest.
 towline_look() {
-  local address port inode hex row best=0 best_address=
+  local address port inode hex row best=0 best_address=''
   printf -v hex '%04X' "$PORT"
-  towline_found=
+  towline_found=''
   towline_sockets
   [[ " ${towline_listening[*]} " == *" $hex "* ]] || return 0
   towline_owned
@@ -164,7 +165,7 @@ towline_look() {
 
 # Says in the log, once, on which other ports the command listens.
 towline_look_elsewhere() {
-  local address port inode row ports=
+  local address port inode row ports=''
   [[ $towline_told ]] && return
   towline_sockets
   towline_owned
@@ -173,24 +174,26 @@ towline_look_elsewhere() {
     [[ ${towline_owner[inode]} && "$ports " != *" $((16#$port)) "* ]] && ports+=" $((16#$port))"
   done
   [[ $ports ]] || return 0
-  towline_say "the command listens on port$ports, not on $PORT as it should: use '{port}' or \$PORT in it"
+  towline_say "the command listens on port$ports and not, so far, on its own port $PORT: give it '{port}' or \$PORT"
   towline_told=1
 }
 
 # Starts the command in the background as a process group of its own.
 towline_launch() {
   local left
-  local -a limit=()
+  local -a wrapper=()
   if ((towline_limit > 0)); then
     left=$((towline_limit - SECONDS))
     ((left > 0)) || { towline_say 'the time limit is over before the command began'; towline_end 124; }
-    limit=(timeout --kill-after=10 "$left")
+    wrapper=(timeout --kill-after=10 "$left")
   fi
   towline_command
+  towline_launching=1
   set -m
-  "${limit[@]}" "${towline_argv[@]}" </dev/null &
+  "${wrapper[@]}" "${towline_argv[@]}" </dev/null &
   towline_server=$!
   set +m
+  towline_launching=''
   towline_record attempt.json started_at "\"host\":\"$towline_host\",\"port\":$PORT,\"pid\":$towline_server"
 }
 
@@ -215,12 +218,15 @@ towline_publish() {
 
 # Waits until the server listens (and tells where), has ended, or cannot have its port: then sets towline_taken.
 towline_watch() {
-  local began=$SECONDS taken_at= elsewhere_at=5 pause=0.2
-  towline_taken=
+  local began=$SECONDS taken_at='' elsewhere_at=5 pause=0.2
+  towline_taken=''
   while kill -0 "$towline_server" 2>/dev/null && [[ ! $towline_stopping ]]; do
     towline_look
     case $towline_found in
-      own) towline_publish && return ;;
+      own)
+        towline_taken=''
+        towline_publish && return
+        ;;
       stranger)
         towline_taken=1
         # The server may yet find out by itself, and end.
@@ -238,10 +244,10 @@ towline_watch() {
   [[ $towline_found != stranger ]] || towline_taken=1
 }
 
-# Ends the server's process group: asks, and after ten seconds insists.
+# Ends the server's process group: asks, if that was not done yet, and after ten seconds insists.
 towline_halt() {
   local tries
-  kill -TERM -- "-$towline_server" 2>/dev/null
+  [[ $towline_asked ]] || kill -TERM -- "-$towline_server" 2>/dev/null
   for ((tries = 0; tries < 50; tries++)); do
     kill -0 "$towline_server" 2>/dev/null || return
     towline_tool sleep 0.2
@@ -249,12 +255,15 @@ towline_halt() {
   kill -KILL -- "-$towline_server" 2>/dev/null
 }
 
-# What a TERM or INT does; the scheduler may send it to this shell alone.
+# What the first TERM or INT does; the scheduler may send it to this shell alone. Later ones change nothing: many a
+# server takes a second request as an order to drop everything.
 towline_stop() {
+  trap '' TERM INT
   towline_stopping=1 towline_signalled=1
   if [[ $towline_server ]]; then
+    towline_asked=1
     kill -TERM -- "-$towline_server" 2>/dev/null
-  else
+  elif [[ ! $towline_launching ]]; then
     towline_end 143
   fi
 }
@@ -263,7 +272,7 @@ towline_stop() {
 towline_wait() {
   [[ ! $towline_stopping ]] || towline_halt
   while :; do
-    towline_signalled=
+    towline_signalled=''
     wait "$towline_server"
     towline_code=$?
     [[ $towline_signalled ]] || return
@@ -285,6 +294,20 @@ towline_sweep() {
   done
 }
 
+# Says in the log how the command ended, where nobody had asked it to.
+towline_tell_end() {
+  if towline_is_over_limit "$towline_code"; then
+    towline_say "the time limit of $towline_limit s is over"
+  elif ((towline_code > 128 && towline_code <= 192)); then
+    towline_say "the command was ended by signal $((towline_code - 128))"
+  else
+    towline_say "the command ended with exit code $towline_code"
+  fi
+}
+
+# Whether the time limit was the reason for such an exit code: timeout(1) gives 124, or 137 if it had to kill.
+towline_is_over_limit() { ((towline_limit > 0 && SECONDS >= towline_limit && ($1 == 124 || $1 == 137))); }
+
 # Ends this script, once, with the exit code of the command, and leaves a record of it.
 towline_end() {
   local signal=null limit=false
@@ -293,8 +316,7 @@ towline_end() {
   trap '' TERM INT
   towline_sweep
   (($1 > 128 && $1 <= 192)) && signal=$(($1 - 128))
-  # timeout(1) ends with 124, or with 137 if it had to kill.
-  ((towline_limit > 0 && SECONDS >= towline_limit && ($1 == 124 || $1 == 137))) && limit=true
+  towline_is_over_limit "$1" && limit=true
   towline_record exit.json ended_at "\"code\":$1,\"signal\":$signal,\"time_limit\":$limit"
   exit "$1"
 }
@@ -312,7 +334,11 @@ towline_serve() {
     towline_launch
     towline_watch
     towline_wait
-    if [[ ! $towline_taken || $towline_stopping ]] || ((towline_code == 0)); then towline_end "$towline_code"; fi
+    if [[ ! $towline_taken || $towline_stopping ]] || ((towline_code == 0)); then
+      [[ $towline_stopping ]] || towline_tell_end
+      towline_end "$towline_code"
+    fi
+    kill -KILL -- "-$towline_server" 2>/dev/null
     towline_server=''
     towline_say "another program has taken port $PORT"
   done

@@ -122,6 +122,7 @@ async fn a_time_limit_ends_a_service() {
     assert!(bench.report(&job).await.time_left.is_some_and(|left| left <= Duration::from_secs(2)));
     let end = bench.end(&job).await;
     assert_eq!((end.outcome, end.exit.unwrap().code), (Outcome::TimeLimit, 124));
+    assert!(bench.log().await.contains("towline: the time limit of 2 s is over"));
 }
 
 #[tokio::test]
@@ -189,4 +190,22 @@ async fn a_job_that_does_not_heed_a_cancel_is_killed_by_a_later_one() {
     mark.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
     let end = bench.cancel(&job).await;
     assert_eq!((end.outcome, end.exit), (Outcome::Cancelled, None));
+}
+
+#[tokio::test]
+async fn a_server_is_asked_once_to_end() {
+    let bench = Bench::new();
+    let counting = "import signal, sys, time, http.server as h, threading
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+server = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+while not asked: time.sleep(0.01)
+time.sleep(2)
+sys.exit(len(asked))";
+    let job = bench.start(&["python3", "-c", counting, "{port}"]).await;
+    bench.place(&job).await;
+    bench.scheduler.cancel(bench.id, &job).await.unwrap();
+    bench.scheduler.cancel(bench.id, &job).await.unwrap();
+    assert_eq!(bench.end(&job).await.exit, Some(ExitStatus { code: 1, signal: None }));
 }

@@ -41,6 +41,7 @@ async fn every_word_reaches_the_command_as_it_was_typed() {
 
     assert_eq!(bench.end(&job).await.outcome, Outcome::Completed);
     let log = bench.log().await;
+    let log = log.strip_suffix("towline: the command ended with exit code 0\n").unwrap();
     let got: Vec<&str> = log.split('\0').collect();
     let port = got[got.len() - 2].to_owned();
     let mut expected = vec![port.clone(), format!("a{port}b{port}"), "{port }".into()];

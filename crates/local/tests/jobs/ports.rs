@@ -52,6 +52,25 @@ async fn a_port_lost_by_a_server_that_waits_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_port_won_in_the_end_is_kept_and_its_server_not_started_again() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let patient = "PATH=$PATH setsid env -i PATH=\"$PATH\" timeout 1 python3 -m http.server $PORT --bind 127.0.0.1 &
+        until (exec 3<>/dev/tcp/127.0.0.1/$PORT) 2>/dev/null; do sleep 0.05; done
+        until python3 -m http.server $PORT --bind 127.0.0.1 & server=$!; sleep 0.5; kill -0 $server; do :; done
+        until [ -e end ]; do sleep 0.05; done
+        kill $server; exit 5";
+    let mut late = spec(&["bash", "-c", patient]);
+    late.chdir = Some(dir.path().to_str().unwrap().into());
+    let job = bench.submit(&late).await;
+    bench.place(&job).await;
+    std::fs::write(dir.path().join("end"), "").unwrap();
+    assert_eq!(bench.end(&job).await.exit.unwrap().code, 5);
+    assert!(bench.log().await.ends_with("towline: the command ended with exit code 5\n"));
+    assert!(!bench.log().await.contains("another program"));
+}
+
+#[tokio::test]
 async fn a_server_on_another_port_is_told_so_and_has_no_place() {
     let bench = Bench::new();
     // Port 0: any, but certainly another.
