@@ -48,6 +48,10 @@ towline_prepare() {
   if [[ $towline_chdir ]]; then cd -- "$towline_chdir" || towline_fail "cannot change to $towline_chdir"; fi
   # Every process of the service inherits this mark and is recognised by it.
   export TOWLINE_SERVICE=$towline_service
+  # Told before the set-up, which may hang: who asks at that place learns that nobody answers.
+  towline_pick_port
+  towline_port=$PORT
+  towline_attempt "$$"
 }
 
 # Reads which TCP sockets exist on this host: all rows, and "ADDRESS PORT INODE" (hexadecimal but for the inode)
@@ -81,6 +85,11 @@ towline_pick_port() {
     fi
   done
   towline_fail 'there is no free port between 20000 and 31999 on this host'
+}
+
+# Tells where the server is going to listen, and which process is at it.
+towline_attempt() {
+  towline_record attempt.json started_at "\"host\":\"$towline_host\",\"port\":$PORT,\"pid\":$1"
 }
 
 # Lists the processes that carry the mark of the service.
@@ -194,7 +203,7 @@ towline_launch() {
   towline_server=$!
   set +m
   towline_launching=''
-  towline_record attempt.json started_at "\"host\":\"$towline_host\",\"port\":$PORT,\"pid\":$towline_server"
+  towline_attempt "$towline_server"
 }
 
 # Tells where the server listens, now that it does.
@@ -330,7 +339,8 @@ towline_serve() {
   IFS=$' \t\n'
   trap towline_stop TERM INT
   for ((attempt = 1; attempt <= 5; attempt++)); do
-    towline_pick_port
+    # The set-up may have changed it.
+    if ((attempt == 1)); then export PORT=$towline_port; else towline_pick_port; fi
     towline_launch
     towline_watch
     towline_wait

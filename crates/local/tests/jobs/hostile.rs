@@ -78,6 +78,7 @@ async fn a_set_up_may_turn_the_shell_inside_out() {
         "IFS=0123; shopt -s failglob nullglob; set -feu".into(),
         "trap 'echo their own trap' EXIT TERM; cd /".into(),
         "# only a comment \\".into(),
+        "export PORT=1".into(),
     ];
     let job = bench.submit(&odd).await;
     bench.place(&job).await;
