@@ -132,7 +132,9 @@ fn check_word(key: &str, value: &str) -> Outcome<()> {
         value.chars().any(|c| c.is_control() || (c.is_whitespace() && key != "home" && key != "ssh_config"));
     if value.is_empty() || spaced || value.starts_with('-') {
         let failure = Failure::new(Kind::Usage, format!("bad --{}: {value:?}", key.replace('_', "-")));
-        return Err(failure.hint("it is one word, and no option of ssh; `towline profile add --help` tells more"));
+        return Err(
+            failure.hint("it is one word, and no option of ssh; `towline profile add --help` tells more")
+        );
     }
     Ok(())
 }

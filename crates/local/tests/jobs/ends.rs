@@ -133,7 +133,10 @@ async fn a_cancel_during_the_set_up_is_heard() {
     let job = bench.submit(&slow).await;
     bench.logged("now").await;
     let told = bench.look(Some(&job)).await.place.unwrap();
-    assert!(!told.listening && told.port >= 20_000, "one can ask there, and learn that nobody answers: {told:?}");
+    assert!(
+        !told.listening && told.port >= 20_000,
+        "one can ask there, and learn that nobody answers: {told:?}"
+    );
     assert_eq!(bench.cancel(&job).await.outcome, Outcome::Cancelled);
 }
 
