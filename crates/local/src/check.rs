@@ -5,8 +5,7 @@ use std::time::Duration;
 use towline_core::resources::Resources;
 use towline_core::runner;
 use towline_core::spec::{ServiceSpec, SpecError};
-
-use crate::time_limit;
+use towline_core::walltime::Walltime;
 
 /// Refuses what only a cluster could honour, rather than to leave it out silently.
 pub(crate) fn check(spec: &ServiceSpec) -> Result<(), SpecError> {
@@ -23,7 +22,11 @@ pub(crate) fn check(spec: &ServiceSpec) -> Result<(), SpecError> {
 
 /// How long the service may run, if that is limited.
 pub(crate) fn time_limit(spec: &ServiceSpec) -> Result<Option<Duration>, SpecError> {
-    spec.resources.time.as_deref().map_or(Ok(None), time_limit::parse)
+    let Some(text) = &spec.resources.time else { return Ok(None) };
+    match text.parse::<Walltime>() {
+        Ok(walltime) => Ok(walltime.limit()),
+        Err(error) => Err(SpecError::new("time", error.to_string())),
+    }
 }
 
 /// The first field that needs a scheduler of a cluster. Without a default, so that a new field is thought about.

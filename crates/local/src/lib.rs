@@ -15,7 +15,6 @@ mod shell;
 mod store;
 mod submit;
 mod survey;
-mod time_limit;
 mod tunnels;
 
 pub use scheduler::LocalScheduler;

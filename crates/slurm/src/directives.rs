@@ -3,7 +3,7 @@
 use towline_core::resources::Resources;
 use towline_core::spec::SpecError;
 
-use crate::walltime::Walltime;
+use towline_core::walltime::Walltime;
 
 /// Options that Towline sets itself, or that would keep the job's id from it, with the reason why not.
 const REFUSED: [(&str, &str, &str); 19] = [

@@ -2,7 +2,7 @@
 //!
 //! [`Slurm`] implements the scheduler and files ports of `towline-core` over any
 //! [`RemoteShell`](towline_core::ports::RemoteShell): it writes shell scripts and reads what they print, and neither
-//! opens a connection nor starts a process. [`script::render`], [`state::job_state`] and [`Walltime`] are of use
+//! opens a connection nor starts a process. [`script::render`] and [`state::job_state`] are of use
 //! without it.
 //!
 //! Seen working with Slurm 22.05; the commands, options and words that it rests on are the same from 20.11 to 26.05
@@ -20,13 +20,11 @@ mod slurm;
 pub mod state;
 #[cfg(test)]
 mod testing;
-mod walltime;
 
 pub use command::probe::{ClusterProbe, Partition, Problem};
 pub use error::ClusterError;
 pub use home::Home;
 pub use slurm::{Slurm, SlurmConfig};
-pub use walltime::{Walltime, WalltimeError};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,7 +6,7 @@ use towline_core::id::{JobId, ServiceId};
 
 use super::{epoch, token, told};
 use crate::frame::UNIT;
-use crate::walltime::clock;
+use towline_core::walltime::clock;
 
 /// The format of a line, as `squeue -o` takes it, with `|` where the unit separator belongs.
 ///
