@@ -196,7 +196,7 @@ fn a_followed_log_ends_with_its_service() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert_eq!(lines.next().as_deref(), Some("one"));
     world.write("go", "");
-    assert_eq!(lines.collect::<Vec<_>>(), ["two"]);
+    assert_eq!(lines.collect::<Vec<_>>(), ["two", "towline: the command ended with exit code 0"]);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
