@@ -153,12 +153,20 @@ impl Life {
                 None => format!("job {} waits in the queue", job.id),
             },
             Phase::Starting { job } => match &job.node {
-                Some(node) => format!("job {} runs on {node}; the server has not answered yet", job.id),
-                None => format!("job {} runs; the server has not answered yet", job.id),
+                Some(node) => format!("job {} runs on {node}; {}", job.id, self.no_answer_yet()),
+                None => format!("job {} runs; {}", job.id, self.no_answer_yet()),
             },
             Phase::Healthy { .. } => "the server answers".into(),
             Phase::Unhealthy { job } => self.silence(job),
             Phase::Ended(ending) => ending.cause.to_string(),
+        }
+    }
+
+    fn no_answer_yet(&self) -> String {
+        match self.ping.as_ref().map(|ping| &ping.echo) {
+            Some(Echo::NoRoute(what)) => format!("no way to the server: {what}"),
+            Some(Echo::Silent(what)) => format!("the server has not answered yet ({what})"),
+            Some(Echo::Answered) | None => "the server has not answered yet".into(),
         }
     }
 
@@ -200,5 +208,27 @@ impl Life {
     /// The open way to the server, as far as is known.
     pub fn open_tunnel(&self) -> Option<&Tunnel> {
         self.tunnel.as_ref().map(|record| &record.tunnel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::JobId;
+
+    #[test]
+    fn a_start_that_takes_long_tells_what_the_pings_found() {
+        let why = |echo: Option<Echo>| {
+            let at = Timestamp::from_secs(1);
+            let job = Job { node: Some("c1".into()), ..Job::accepted(JobId::new("7")) };
+            let ping = echo.map(|echo| PingRecord { at, echo, counted: false });
+            let terms = Terms::with_grace(Duration::from_secs(600));
+            Life { phase: Phase::Starting { job }, ping, ..Life::new(terms, at) }.why()
+        };
+        assert_eq!(why(None), "job 7 runs on c1; the server has not answered yet");
+        let silent = Echo::Silent("404 Not Found".into());
+        assert_eq!(why(Some(silent)), "job 7 runs on c1; the server has not answered yet (404 Not Found)");
+        let no_route = Echo::NoRoute("forwarding is prohibited".into());
+        assert_eq!(why(Some(no_route)), "job 7 runs on c1; no way to the server: forwarding is prohibited");
     }
 }
