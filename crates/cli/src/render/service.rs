@@ -187,7 +187,7 @@ pub(crate) fn listing(
     let id_heading = with_ids.then_some("ID");
     let headings = ["NAME", "STATUS", "SINCE", "PROFILE", "JOB", "NODE", "URL", "WHY"];
     let mut table = Columns::new(id_heading.into_iter().chain(headings))
-        .expendable(["NODE", "SINCE", "PROFILE", "JOB", "ID"]);
+        .expendable(["NODE", "SINCE", "PROFILE", "JOB", "ID", "WHY"]);
     let short = if with_ids { short_ids(services) } else { BTreeMap::new() };
     let dash = || "-".to_owned();
     for service in services {

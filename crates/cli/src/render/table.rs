@@ -64,12 +64,11 @@ impl Columns {
     fn fit(&self, table: &mut Table, width: u16) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         let mut widths = table.column_max_content_widths();
-        let Some(last) = widths.pop() else { return };
+        let Some(last) = widths.last_mut() else { return };
+        *last = LAST_COLUMN_MIN.min(*last);
         let needed = |widths: &[u16]| {
             let shown = widths.iter().filter(|width| **width > 0);
-            shown.fold(last.min(LAST_COLUMN_MIN) + GAP, |sum, width| {
-                sum.saturating_add(width.saturating_add(GAP))
-            })
+            shown.fold(0, |sum: u16, width| sum.saturating_add(width.saturating_add(GAP)))
         };
         for heading in &self.expendable {
             if needed(&widths) <= width {
@@ -82,6 +81,7 @@ impl Columns {
             }
         }
         if needed(&widths) <= width {
+            widths.pop();
             for (column, _) in table.column_iter_mut().zip(&widths).filter(|(_, width)| **width > 0) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
@@ -143,13 +143,15 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_does_without_the_expendable_first() {
-        let mut table = Columns::new(["NAME", "NODE", "AGE", "URL", "WHY"]).expendable(["NODE", "AGE"]);
+        let mut table =
+            Columns::new(["NAME", "NODE", "AGE", "URL", "WHY"]).expendable(["NODE", "AGE", "WHY"]);
         table.row(["web", "node-one", "12m", "http://127.0.0.1:40001", "ok"].map(str::to_owned));
         let header = |width| table.lay_out(Some(width), false).lines().next().unwrap_or_default().to_owned();
         let words = |width| header(width).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(80), ["NAME", "NODE", "AGE", "URL", "WHY"]);
         assert_eq!(words(40), ["NAME", "AGE", "URL", "WHY"]);
         assert_eq!(words(35), ["NAME", "URL", "WHY"]);
-        assert!(table.lay_out(Some(35), false).contains("http://127.0.0.1:40001"));
+        assert_eq!(words(32), ["NAME", "URL"]);
+        assert!(table.lay_out(Some(32), false).contains("http://127.0.0.1:40001"));
     }
 }
