@@ -4,15 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a story ends where it finds something else than it expects")]
 
+mod allotted_time;
 mod bad_ledger;
 mod bad_logins;
 mod bad_services;
 mod bad_words;
+mod faults;
 mod harness;
+mod interrupt;
+mod lifecycle;
 mod login_node;
 mod main_job;
 mod model;
 mod slurm_options;
+mod terminal;
 
 #[test]
 fn no_file_is_forgotten() {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::cluster::{Guard, Host, on, state_dir};
 use super::process::{Output, Running};
-use super::wait::SOON;
+use super::wait::{SOON, eventually};
 
 /// How long a command may take that waits for nothing longer than a minute.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -146,6 +146,15 @@ impl Lab {
     #[track_caller]
     pub(crate) fn show(&self, name: &str) -> Value {
         self.towline(&["show", name, "--json"]).json()
+    }
+
+    /// Waits until a service has this status, looking again and again.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, name: &str, status: &str, limit: Duration) -> Value {
+        eventually(&format!("{name} is {status}"), limit, || {
+            let service = self.show(name);
+            (service["status"] == status).then_some(service)
+        })
     }
 
     /// The statuses that a service went through, from its history.
