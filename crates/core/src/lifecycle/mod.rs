@@ -6,6 +6,8 @@
 
 mod fact;
 mod fold;
+mod fold_ping;
+mod fold_sight;
 mod life;
 mod phase;
 mod plan;

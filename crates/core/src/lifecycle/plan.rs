@@ -88,10 +88,7 @@ impl Life {
 
     fn plan_submission(&self, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
-        match self.not_before(now) {
-            Some(at) => plan.wake(at),
-            None => plan.act(Action::Submit, now),
-        }
+        plan.act_or_wait(Action::Submit, self.not_before(now), now);
         plan
     }
 
@@ -110,7 +107,7 @@ impl Life {
             self.plan_stop(stop, job, now, &mut plan);
         }
         if let (true, Some(tunnel)) = (self.tunnel_unwanted, self.open_tunnel()) {
-            plan.act(Action::Close { tunnel: tunnel.clone() }, now);
+            plan.act_or_wait(Action::Close { tunnel: tunnel.clone() }, self.not_before(now), now);
         }
         let unverified = job.run.as_ref().is_none_or(|run| is_older(run.verified_at, self.terms.verify, now));
         let survey = self.is_survey_due(now);
@@ -126,16 +123,13 @@ impl Life {
     }
 
     fn plan_stop(&self, stop: &StopWish, job: &Job, now: Timestamp, plan: &mut Plan) {
-        let again = match (stop.cancelled_at, &stop.failed) {
-            (Some(heard), _) => heard.min(now).plus(CANCEL_AGAIN),
-            (None, Some(failed)) if !self.is_asked_after(Some(failed.last)) => failed.retry_at(),
-            (None, Some(_) | None) => stop.due,
+        let waits_until = match (stop.cancelled_at, &stop.failed) {
+            (Some(heard), _) if !is_older(heard, CANCEL_AGAIN, now) => Some(heard.plus(CANCEL_AGAIN)),
+            (None, _) if !stop.is_due(now) => Some(stop.due),
+            (_, Some(failed)) => self.retry_after(failed, now),
+            (_, None) => None,
         };
-        if again.max(stop.due) > now {
-            plan.wake(again.max(stop.due));
-        } else {
-            plan.act(Action::Cancel { job: job.id.clone() }, now);
-        }
+        plan.act_or_wait(Action::Cancel { job: job.id.clone() }, waits_until, now);
     }
 
     /// Plans the next step towards a ping and says whether there is one to take now.
@@ -170,10 +164,7 @@ impl Life {
             self.open_tunnel().map(|tunnel| Action::Close { tunnel: tunnel.clone() }),
         ];
         for debt in debts.into_iter().flatten() {
-            match self.not_before(now) {
-                Some(at) => plan.wake(at),
-                None => plan.act(debt, now),
-            }
+            plan.act_or_wait(debt, self.not_before(now), now);
         }
         plan
     }
@@ -199,7 +190,7 @@ impl Life {
 
     fn is_survey_due(&self, now: Timestamp) -> bool {
         let Some(looked_at) = self.looked_at else { return true };
-        is_older(looked_at, self.survey_pace(looked_at), now) || self.is_asked_after(Some(looked_at))
+        is_older(looked_at, self.survey_pace(looked_at), now) || self.is_asked_after(looked_at, now)
     }
 
     fn next_survey(&self, now: Timestamp) -> Option<Timestamp> {
@@ -209,16 +200,15 @@ impl Life {
 
     fn is_ping_due(&self, now: Timestamp) -> bool {
         let Some(ping) = &self.ping else { return true };
-        is_older(ping.at, self.ping_pace(), now) || self.is_asked_after(Some(ping.at))
+        is_older(ping.at, self.ping_pace(), now) || self.is_asked_after(ping.at, now)
     }
 
-    /// Whether somebody asked for fresh knowledge when that of `at` was stale already.
-    fn is_asked_after(&self, at: Option<Timestamp>) -> bool {
-        match (self.asked_at, at) {
-            (Some(asked_at), Some(at)) => asked_at > at && asked_at.since(at) >= self.terms.fresh,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
+    /// Whether somebody asked for fresh knowledge when that of `at` was stale already. Nobody asks in the future
+    /// (clocks jump): such a question would never be answered.
+    fn is_asked_after(&self, at: Timestamp, now: Timestamp) -> bool {
+        self.asked_at.is_some_and(|asked_at| {
+            asked_at <= now && asked_at > at && asked_at.since(at) >= self.terms.fresh
+        })
     }
 
     /// How long to leave the scheduler alone after it was asked at `looked_at`: the longer nothing had changed by then,
@@ -262,9 +252,12 @@ impl Life {
 
     /// When to try again what came to nothing; `None` if it is to be tried now.
     fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
-        let doubt = self.doubt.as_ref()?;
-        let at = doubt.retry_at();
-        (at > now && doubt.last <= now && !self.is_asked_after(Some(doubt.last))).then_some(at)
+        self.doubt.as_ref().and_then(|doubt| self.retry_after(doubt, now))
+    }
+
+    fn retry_after(&self, failed: &Doubt, now: Timestamp) -> Option<Timestamp> {
+        let due = is_older(failed.last, failed.back_off(), now) || self.is_asked_after(failed.last, now);
+        (!due).then(|| failed.last.plus(failed.back_off()))
     }
 }
 
@@ -272,6 +265,14 @@ impl Plan {
     fn act(&mut self, action: Action, now: Timestamp) {
         self.actions.push(action);
         self.wake(Some(now));
+    }
+
+    /// Plans the action unless it is to be waited for.
+    fn act_or_wait(&mut self, action: Action, not_before: Option<Timestamp>, now: Timestamp) {
+        match not_before {
+            Some(at) => self.wake(at),
+            None => self.act(action, now),
+        }
     }
 
     fn wake(&mut self, at: impl Into<Option<Timestamp>>) {
@@ -287,10 +288,6 @@ impl Doubt {
     fn back_off(&self) -> Duration {
         let doublings = self.count.saturating_sub(1).min(6);
         Duration::from_secs(1 << doublings).min(BACK_OFF_MAX)
-    }
-
-    fn retry_at(&self) -> Timestamp {
-        self.last.plus(self.back_off())
     }
 }
 

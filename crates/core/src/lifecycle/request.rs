@@ -47,6 +47,15 @@ pub struct StopWish {
     pub failed: Option<Doubt>,
 }
 
+impl StopWish {
+    /// Whether its delay is over. It counts as over when the wish lies further in the future than it (clocks jump):
+    /// waiting for it could take for ever.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        let delay = self.due.since(self.asked_at);
+        self.due <= now || self.asked_at > now.plus(delay)
+    }
+}
+
 /// Why a request was refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

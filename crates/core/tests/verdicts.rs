@@ -1,0 +1,174 @@
+//! Verdicts that must not be wrong: late answers, stale words, stops at bad moments, and clocks that jump.
+
+#![expect(clippy::unwrap_used, reason = "a wish that is refused has failed the test")]
+
+use std::time::Duration;
+
+use towline_core::id::JobId;
+use towline_core::job::{JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
+use towline_core::lifecycle::{
+    Action, CancelFact, Cause, Echo, EndStatus, Fact, Life, Ping, Request, Status, Submission, Terms, Tunnel,
+    TunnelFact,
+};
+use towline_core::time::Timestamp;
+
+const GRACE: u64 = 600;
+
+/// Seconds after the beginning of the story.
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_800_000_000 + secs)
+}
+
+fn place() -> Place {
+    Place { host: "c1".into(), port: 20_000, pid: 1, listening: true, loopback: false }
+}
+
+fn seen(state: JobState) -> Fact {
+    let running = state == JobState::Running;
+    let report = JobReport {
+        id: JobId::new("1"),
+        word: String::new(),
+        node: None,
+        reason: None,
+        running_for: running.then_some(Duration::ZERO),
+        time_left: None,
+        run: running.then_some(1),
+        state,
+    };
+    Fact::Job(Sighting { sight: Sight::Seen(report), place: running.then(place), exit: None })
+}
+
+fn absent() -> Fact {
+    Fact::Job(Sighting { sight: Sight::Absent, place: None, exit: None })
+}
+
+fn ping(echo: Echo) -> Fact {
+    Fact::Ping(Ping { place: place(), echo })
+}
+
+fn silence() -> Fact {
+    ping(Echo::Silent("refused".into()))
+}
+
+fn sending() -> Life {
+    Life::new(Terms::with_grace(Duration::from_secs(GRACE)), at(0)).observe(&Fact::Submitting, at(0))
+}
+
+fn starting() -> Life {
+    let accepted = sending().observe(&Fact::Submission(Submission::Accepted(JobId::new("1"))), at(0));
+    accepted.observe(&seen(JobState::Running), at(0))
+}
+
+fn healthy() -> Life {
+    starting().observe(&ping(Echo::Answered), at(0))
+}
+
+fn stop(life: &Life, delay: u64, now: Timestamp) -> Life {
+    let delay = Duration::from_secs(delay);
+    life.request(&Request::Stop { delay, status: EndStatus::Stopped }, now).unwrap()
+}
+
+fn cancels(life: &Life, now: Timestamp) -> bool {
+    life.plan(now).actions.contains(&Action::Cancel { job: JobId::new("1") })
+}
+
+#[test]
+fn an_answer_after_the_grace_period_is_no_silence() {
+    // The scheduler was last heard after the grace period; the way to the server came back before it did.
+    let late = starting().observe(&seen(JobState::Running), at(700)).observe(&ping(Echo::Answered), at(800));
+    assert_eq!(late.status(), Status::Starting);
+    let verified = late.observe(&seen(JobState::Running), at(801));
+    assert_eq!(verified.status(), Status::Starting);
+    assert_eq!(verified.observe(&ping(Echo::Answered), at(801)).status(), Status::Healthy);
+    assert_eq!(verified.observe(&silence(), at(801)).status(), Status::Timeout);
+}
+
+#[test]
+fn silence_times_out_only_on_a_fresh_word_that_the_job_runs() {
+    let stale = starting().observe(&seen(JobState::Running), at(700)).observe(&silence(), at(4_000));
+    assert_eq!(stale.status(), Status::Starting, "it may be suspended or back in the queue by now");
+    assert_eq!(stale.observe(&seen(JobState::Queued), at(4_001)).status(), Status::Pending);
+    assert_eq!(stale.observe(&seen(JobState::Running), at(4_001)).status(), Status::Timeout);
+}
+
+#[test]
+fn a_stop_that_was_heard_is_not_overtaken_by_the_grace_period() {
+    let stopping = stop(&starting(), 0, at(1)).observe(&Fact::Cancel(CancelFact::Accepted), at(1));
+    let waited = stopping.observe(&seen(JobState::Running), at(700)).observe(&silence(), at(700));
+    assert_eq!(waited.status(), Status::Starting);
+    let cancelled = JobState::Ended(JobEnd { outcome: Outcome::Cancelled, exit: None, reason: None });
+    assert_eq!(waited.observe(&seen(cancelled), at(701)).cause(), Some(&Cause::Requested));
+}
+
+#[test]
+fn a_stopped_submission_is_not_made_again() {
+    let not_sent = Fact::Submission(Submission::NotSent("no route".into()));
+    let stopped = stop(&sending(), 3_600, at(1)).observe(&not_sent, at(2));
+    assert_eq!((stopped.status(), stopped.cause()), (Status::Stopped, Some(&Cause::Requested)));
+    let unstopped = sending().observe(&not_sent, at(2));
+    assert_eq!(unstopped.plan(at(10)).actions, [Action::Submit]);
+}
+
+#[test]
+fn a_job_that_vanished_after_its_cancel_was_heard_ends_as_wished() {
+    let wished = stop(&healthy(), 0, at(1));
+    let gone = |life: &Life| life.observe(&absent(), at(2)).observe(&absent(), at(302));
+    let heard = gone(&wished.observe(&Fact::Cancel(CancelFact::Accepted), at(1)));
+    assert_eq!((heard.status(), heard.cause()), (Status::Stopped, Some(&Cause::Requested)));
+    let unheard = gone(&wished.observe(&Fact::Cancel(CancelFact::Failed("no route".into())), at(1)));
+    assert_eq!((unheard.status(), unheard.cause()), (Status::Failed, Some(&Cause::Vanished)));
+}
+
+#[test]
+fn an_answer_that_outlived_the_schedulers_word_is_had_again_at_once() {
+    let late = healthy().observe(&ping(Echo::Answered), at(61));
+    assert_eq!(late.status(), Status::Unhealthy);
+    let tunnel = Tunnel { host: "127.0.0.1".into(), port: 40_000, place: place(), handle: Some("h".into()) };
+    let verified = late.observe(&seen(JobState::Running), at(61));
+    let open = verified.observe(&Fact::Tunnel(TunnelFact::Open(tunnel.clone())), at(61));
+    assert_eq!(open.plan(at(61)).actions, [Action::Ping { tunnel }]);
+}
+
+#[test]
+fn a_cancel_that_keeps_failing_is_not_repeated_at_once() {
+    let failed = Fact::Cancel(CancelFact::Failed("no route".into()));
+    let unheard = stop(&healthy(), 0, at(0)).observe(&failed, at(0));
+    assert!(!cancels(&unheard, at(0)) && cancels(&unheard, at(1)));
+    let heard = stop(&healthy(), 0, at(0)).observe(&Fact::Cancel(CancelFact::Accepted), at(0));
+    assert!(!cancels(&heard, at(59)) && cancels(&heard, at(60)), "it shows no effect");
+    let again = heard.observe(&failed, at(60));
+    assert!(!cancels(&again, at(60)) && cancels(&again, at(61)));
+}
+
+#[test]
+fn a_tunnel_that_cannot_be_closed_is_not_tried_again_at_once() {
+    let tunnel = Tunnel { host: "127.0.0.1".into(), port: 40_000, place: place(), handle: Some("h".into()) };
+    let open = healthy().observe(&Fact::Tunnel(TunnelFact::Open(tunnel.clone())), at(0));
+    let unwanted = open.request(&Request::CloseTunnel, at(0)).unwrap();
+    assert_eq!(unwanted.plan(at(0)).actions, [Action::Close { tunnel }]);
+    let unclosed = unwanted.observe(&Fact::Tunnel(TunnelFact::Unclosed("stuck".into())), at(0));
+    assert_eq!(unclosed.plan(at(0)).actions, []);
+    assert_eq!(unclosed.plan(at(1)).actions.len(), 1);
+}
+
+#[test]
+fn a_clock_that_was_ahead_holds_up_nothing() {
+    let ahead = at(1_000_000);
+    let asked = healthy().request(&Request::Look, ahead).unwrap();
+    assert_eq!(asked.plan(at(1)).actions, [], "nobody has asked yet, and all is known");
+
+    assert!(cancels(&stop(&healthy(), 0, ahead), at(1)));
+    assert!(cancels(&stop(&healthy(), 60, ahead), at(1)));
+    assert!(!cancels(&stop(&healthy(), 60, at(2)), at(1)), "a small step back is no reason to hurry");
+    let failed = Fact::Cancel(CancelFact::Failed("no route".into()));
+    assert!(cancels(&stop(&healthy(), 0, ahead).observe(&failed, ahead), at(1)));
+    let heard = stop(&healthy(), 0, ahead).observe(&Fact::Cancel(CancelFact::Accepted), ahead);
+    assert!(cancels(&heard, at(1)), "whenever it was heard, it shows no effect");
+
+    let missed = healthy().observe(&absent(), ahead).observe(&absent(), at(1)).observe(&absent(), at(301));
+    assert_eq!(missed.cause(), Some(&Cause::Vanished));
+
+    let began = sending().observe(&seen(JobState::Running), ahead);
+    let back = began.observe(&seen(JobState::Running), at(1)).observe(&seen(JobState::Running), at(601));
+    assert_eq!(back.observe(&silence(), at(601)).status(), Status::Timeout);
+}
