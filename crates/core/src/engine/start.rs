@@ -44,7 +44,8 @@ impl Engine {
         let mut entries = [Entry::new(service)];
         if !self.announce_submission(&mut entries[0], watch).await? {
             let [entry] = entries;
-            return Ok(entry.service);
+            let id = entry.service.id;
+            return if entry.gone { Err(EngineError::Unknown { id }) } else { Ok(entry.service) };
         }
         let answer = self.submit(&entries[0].service).await;
         let now = self.clock.now();

@@ -28,7 +28,10 @@ impl Engine {
         let mut entries = [Entry::new(self.load(id).await?)];
         entries[0].request(Request::Stop { delay, status }, self.clock.now())?;
         self.save(&mut entries, |_, _| true, &mut None).await?;
-        let [entry] = entries;
+        let [mut entry] = entries;
+        if let Some(refusal) = entry.refused.take() {
+            return Err(refusal.into());
+        }
         self.turn_one(entry, &mut None).await
     }
 }

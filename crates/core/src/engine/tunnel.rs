@@ -18,6 +18,8 @@ impl Engine {
         let mut entry = Entry::new(self.load(id).await?);
         entry.request(Request::OpenTunnel, self.clock.now())?;
         let service = self.turn_one(entry, &mut None).await?;
+        // It may have ended in that turn.
+        service.life.request(&Request::OpenTunnel, self.clock.now())?;
         let Some(place) = service.life.phase.job().and_then(Job::place).cloned() else {
             return Err(EngineError::NoPlace { why: service.life.why() });
         };
@@ -37,6 +39,9 @@ impl Engine {
         let mut entries = [Entry::new(self.load(id).await?)];
         entries[0].request(Request::CloseTunnel, self.clock.now())?;
         self.save(&mut entries, |_, _| true, &mut None).await?;
+        if let Some(refusal) = entries[0].refused.take() {
+            return Err(refusal.into());
+        }
         if let Some(tunnel) = entries[0].service.life.open_tunnel().cloned() {
             self.site.tunnels.close(&tunnel).await?;
             entries[0].observe(Fact::Tunnel(TunnelFact::Closed), self.clock.now());

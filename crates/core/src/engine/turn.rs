@@ -7,14 +7,16 @@ use super::error::{EngineError, error_chain};
 use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
-use crate::lifecycle::{Action, Fact, Life, Request, Status, TunnelFact};
+use crate::lifecycle::{Action, Fact, Life, Refusal, Request, Status, TunnelFact};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
 use crate::service::{Event, Service};
 use crate::time::Timestamp;
 
-/// Rounds after which a turn ends, whatever is still planned. Five are needed at most: cancel or submit, survey, open,
-/// ping, survey.
+/// Rounds after which a turn ends, whatever is still planned. Six are needed at most: open, ping, survey, open, ping,
+/// and cancel or close.
 const ROUNDS: usize = 8;
+/// Rounds in which the survey waits for tunnels and pings, so that one question serves all whose pings fail.
+const PINGS_FIRST: usize = 2;
 /// Pings and tunnels that are under way at once.
 const AT_ONCE: usize = 64;
 /// How often a change is tried again after another process was quicker.
@@ -25,7 +27,12 @@ pub(super) struct Entry {
     saved: Service,
     pub(super) service: Service,
     news: Vec<(News, Timestamp)>,
-    gone: bool,
+    /// Why a wish was not granted after all: another process had changed the service.
+    pub(super) refused: Option<Refusal>,
+    /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
+    surveyed: bool,
+    /// Whether the service was removed meanwhile.
+    pub(super) gone: bool,
 }
 
 /// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
@@ -36,12 +43,21 @@ enum News {
 
 impl Entry {
     pub(super) fn new(service: Service) -> Self {
-        Self { saved: service.clone(), service, news: Vec::new(), gone: false }
+        let saved = service.clone();
+        Self { saved, service, news: Vec::new(), refused: None, surveyed: false, gone: false }
     }
 
     pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
         self.service.life = self.service.life.observe(&fact, now);
+        self.keep_since();
         self.news.push((News::Fact(fact), now));
+    }
+
+    /// A status that was left and reached again between two records was never left.
+    fn keep_since(&mut self) {
+        if self.service.status() == self.saved.status() {
+            self.service.life.since = self.saved.life.since;
+        }
     }
 
     /// Wishes for something.
@@ -51,17 +67,22 @@ impl Entry {
         Ok(())
     }
 
-    /// Starts again from what another process has saved.
-    fn rebase(&mut self, saved: Service) {
+    /// Starts again from what another process has saved, with all that it does not know better already.
+    fn rebase(&mut self, saved: Service, now: Timestamp) {
         self.service = saved.clone();
         for (news, at) in &self.news {
             let life = &self.service.life;
-            self.service.life = match news {
-                News::Fact(fact) => life.observe(fact, *at),
-                News::Request(request) => life.request(request, *at).unwrap_or_else(|_| life.clone()),
-            };
+            match news {
+                News::Fact(fact) if is_outdated(fact, *at, &saved.life, now) => {}
+                News::Fact(fact) => self.service.life = life.observe(fact, *at),
+                News::Request(request) => match life.request(request, *at) {
+                    Ok(life) => self.service.life = life,
+                    Err(refusal) => self.refused = Some(refusal),
+                },
+            }
         }
         self.saved = saved;
+        self.keep_since();
     }
 
     fn change(&self, now: Timestamp) -> Change {
@@ -98,8 +119,8 @@ impl Engine {
         watch: &mut Option<Watch<'_>>,
     ) -> Result<Vec<Service>, EngineError> {
         let mut entries = entries;
-        for _ in 0..ROUNDS {
-            let acted = self.round(&mut entries, watch).await?;
+        for round in 0..ROUNDS {
+            let acted = self.round(&mut entries, round < PINGS_FIRST, watch).await?;
             if !acted {
                 break;
             }
@@ -108,20 +129,32 @@ impl Engine {
         Ok(entries.into_iter().filter(|entry| !entry.gone).map(|entry| entry.service).collect())
     }
 
-    /// Carries out each service's plan once and says whether there was anything to do.
-    async fn round(&self, entries: &mut [Entry], watch: &mut Option<Watch<'_>>) -> Result<bool, EngineError> {
+    /// Carries out each service's plan once and says whether there was anything to do. With `pings_first` the survey
+    /// is left to a later round if there are tunnels to open or pings to make.
+    async fn round(
+        &self,
+        entries: &mut [Entry],
+        pings_first: bool,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<bool, EngineError> {
         let now = self.clock.now();
-        let (mut actions, mut looked_for) = (Vec::new(), Vec::new());
+        let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
-            for action in entry.service.life.plan(now).actions {
-                if action == Action::Survey {
-                    looked_for.push(subject(&entry.service));
-                }
-                actions.push((index, action));
-            }
+            let planned = entry.service.life.plan(now).actions.into_iter();
+            let due = planned.filter(|action| *action != Action::Survey || !entry.surveyed);
+            actions.extend(due.map(|action| (index, action)));
+        }
+        let is_way = |(_, action): &(_, Action)| matches!(action, Action::Open { .. } | Action::Ping { .. });
+        if pings_first && actions.iter().any(is_way) {
+            actions.retain(|(_, action)| *action != Action::Survey);
         }
         if actions.is_empty() {
             return Ok(false);
+        }
+        let mut looked_for = Vec::new();
+        for (index, _) in actions.iter().filter(|(_, action)| *action == Action::Survey) {
+            entries[*index].surveyed = true;
+            looked_for.push(subject(&entries[*index].service));
         }
         let actions = self.announce(entries, actions, watch).await?;
         let shown: &[Entry] = entries;
@@ -247,7 +280,7 @@ impl Engine {
 
     async fn reload(&self, entry: &mut Entry) -> Result<(), EngineError> {
         match self.ledger.list(Select::Id(entry.service.id)).await?.services.into_iter().next() {
-            Some(saved) => entry.rebase(saved),
+            Some(saved) => entry.rebase(saved, self.clock.now()),
             None => entry.gone = true,
         }
         Ok(())
@@ -262,6 +295,18 @@ impl Engine {
         let id: ServiceId = entry.service.id;
         self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
     }
+}
+
+/// Whether a later look than the one that told `fact` at `at` is in `known` already. A look in the future is none
+/// (clocks jump).
+fn is_outdated(fact: &Fact, at: Timestamp, known: &Life, now: Timestamp) -> bool {
+    let last = match fact {
+        Fact::Job(_) => known.looked_at,
+        Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)) => known.ping.as_ref().map(|ping| ping.at),
+        Fact::Submitting | Fact::Submission(_) | Fact::Cancel(_) => None,
+        Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => None,
+    };
+    last.is_some_and(|last| at < last && last <= now)
 }
 
 pub(super) fn show(watch: &mut Option<Watch<'_>>, service: &Service) {

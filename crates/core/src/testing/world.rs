@@ -3,7 +3,7 @@
 //! Nothing waits for real: [`Clock::sleep_until`] moves the time. A story sets how jobs behave, lets an engine act,
 //! breaks something, and looks at what became of the services.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ struct State {
     behaviour: Behaviour,
     faults: Faults,
     jobs: BTreeMap<JobId, SimulatedJob>,
-    tunnels: BTreeSet<u16>,
+    tunnels: BTreeMap<u16, ServiceId>,
     surveys: u32,
 }
 
@@ -100,7 +100,7 @@ impl World {
                 behaviour: Behaviour::default(),
                 faults: Faults::default(),
                 jobs: BTreeMap::new(),
-                tunnels: BTreeSet::new(),
+                tunnels: BTreeMap::new(),
                 surveys: 0,
             }),
         })
@@ -299,7 +299,7 @@ impl Scheduler for World {
 impl Tunnels for World {
     async fn open<'a>(
         &self,
-        _id: ServiceId,
+        id: ServiceId,
         place: &Place,
         local_port: Option<u16>,
         _before: Option<&'a Tunnel>,
@@ -308,9 +308,13 @@ impl Tunnels for World {
         if state.faults.network_down {
             return Err(TunnelError::Unreachable("no route to host".into()));
         }
-        let free = (40_000..u16::MAX).find(|port| !state.tunnels.contains(port));
-        let port = local_port.or(free).unwrap_or(u16::MAX);
-        state.tunnels.insert(port);
+        let own = state.tunnels.iter().find(|(_, service)| **service == id).map(|(port, _)| *port);
+        let free = (40_000..u16::MAX).find(|port| !state.tunnels.contains_key(port));
+        let port = local_port.or(own).or(free).unwrap_or(u16::MAX);
+        if state.tunnels.get(&port).is_some_and(|service| *service != id) {
+            return Err(TunnelError::PortTaken { port });
+        }
+        state.tunnels.insert(port, id);
         Ok(Tunnel { host: "127.0.0.1".into(), port, place: place.clone(), handle: Some(port.to_string()) })
     }
 
@@ -324,7 +328,7 @@ impl Tunnels for World {
 impl Probe for World {
     async fn ping(&self, tunnel: &Tunnel, _path: &str) -> Echo {
         let state = self.state();
-        if state.faults.network_down || !state.tunnels.contains(&tunnel.port) {
+        if state.faults.network_down || !state.tunnels.contains_key(&tunnel.port) {
             return Echo::NoRoute("connection refused".into());
         }
         let here = |job: &SimulatedJob| job.place(state.now).filter(|p| p.is_same_address(&tunnel.place));
