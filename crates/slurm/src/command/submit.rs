@@ -122,8 +122,11 @@ fn accepted(id: &str) -> Result<JobId, SubmitError> {
     Err(SubmitError::Unclear(Box::new(ClusterError::Garbled { problem })))
 }
 
+/// What stands in the place of words that were not said.
+const SILENCE: &str = "it gave no reason";
+
 fn or_silence(words: String) -> String {
-    if words.is_empty() { "it gave no reason".to_owned() } else { words }
+    if words.is_empty() { SILENCE.to_owned() } else { words }
 }
 
 /// What `sbatch` means that gave no id; the texts are those of Slurm's `src/common/slurm_errno.c`.
@@ -149,6 +152,8 @@ fn refusal(code: i32, words: String) -> SubmitError {
     ];
     /// A shell's codes for a command that cannot be run.
     const NO_COMMAND: [i32; 2] = [126, 127];
+    /// What a shell makes of an exit code of -1.
+    const MISUSED: i32 = 255;
     let says = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
     if NO_COMMAND.contains(&code) {
         return SubmitError::NotSent(Box::new(ClusterError::NoSlurm { command: "sbatch" }));
@@ -158,6 +163,10 @@ fn refusal(code: i32, words: String) -> SubmitError {
     }
     if says(&NOT_HEARD) {
         return SubmitError::NotSent(Box::new(ClusterError::Controller { words }));
+    }
+    // sbatch ends with -1 over an option that it does not understand, before it asks anybody.
+    if code == MISUSED && words != SILENCE {
+        return SubmitError::Refused { words };
     }
     // 124 is timeout's code; from 128 on a signal ended it; 0 came without an id.
     if code == 0 || code == 124 || !(0..128).contains(&code) {
@@ -205,6 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn an_option_that_sbatch_does_not_understand_is_refused() {
+        for (words, told) in [
+            (
+                "sbatch: unrecognized option '--nosuch'\nTry \"sbatch --help\" for more information",
+                "unrecognized option '--nosuch'",
+            ),
+            (
+                "Invalid time specification (pos=0): foo\nsbatch: error: Invalid --begin specification",
+                "Invalid --begin specification",
+            ),
+        ] {
+            let error = failed(255, words);
+            assert!(
+                matches!(&error, SubmitError::Refused { words } if words.contains(told)),
+                "{words}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_controller_that_is_down_has_heard_nothing() {
         let error = failed(1, &capture("err.ctld-down.sbatch.stderr"));
         assert!(matches!(error, SubmitError::NotSent(_)), "{error:?}");
@@ -236,6 +265,9 @@ mod tests {
             ),
             (124, ""),
             (137, ""),
+            (137, "sbatch: error: some words"),
+            (255, ""),
+            (255, "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"),
             (0, ""),
         ] {
             let error = failed(code, words);
