@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use towline_core::id::ServiceId;
 use towline_core::ports::Select;
 
 use super::doctor::CheckArgs;
 use super::profile_import::ImportArgs;
 use crate::app::{self, App};
 use crate::args::{JobArgs, JsonArg};
-use crate::config::{ConfigFile, Kind as ProfileKind, LOCAL, ProfileName, Setting};
+use crate::config::{ConfigFile, Kind as ProfileKind, LOCAL, Paths, Profile, ProfileName, Setting};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::names;
 use crate::render::{Columns, Terminal};
+use crate::wiring;
 
 /// Say where services run
 #[derive(Debug, clap::Subcommand)]
@@ -90,8 +92,10 @@ pub(super) fn add(terminal: Terminal, args: &AddArgs) -> Outcome<()> {
     let name = args.name.as_str();
     let failed = || format!("failed to add profile {name}");
     let paths = app::find_paths()?;
+    let values = values(args)?;
+    check_defaults(name, &values, &paths).during(failed)?;
     let mut file = ConfigFile::open(&paths.config_file).during(failed)?;
-    file.add_profile(&args.name, &values(args)?).during(failed)?;
+    file.add_profile(&args.name, &values).during(failed)?;
     if args.default {
         file.set_default_profile(name);
     }
@@ -126,6 +130,19 @@ fn values(args: &AddArgs) -> Outcome<serde_json::Map<String, serde_json::Value>>
     Ok(values)
 }
 
+/// Checks the values as the first service of the profile would, so that a slip is told to whom it happens.
+fn check_defaults(
+    name: &str,
+    values: &serde_json::Map<String, serde_json::Value>,
+    paths: &Paths,
+) -> Outcome<()> {
+    let profile: Profile = serde_json::from_value(values.clone().into())
+        .map_err(|err| Failure::new(Kind::Usage, err.to_string()))?;
+    let trial = "trial".parse().map_err(|err| Failure::from_error(Kind::Internal, err))?;
+    let spec = profile.spec(name, trial, vec!["true".to_owned()], None);
+    wiring::dry_run(&profile, paths, ServiceId::new(uuid::Uuid::nil()), &spec).map(drop)
+}
+
 /// What reaches `ssh` as an argument of its own must not look like an option, nor hold anything but one word.
 fn check_word(key: &str, value: &str) -> Outcome<()> {
     let spaced =
@@ -154,7 +171,7 @@ struct ProfileView<'a> {
 pub(super) fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
     let default = app.config.default_profile.as_str();
     if args.json {
-        let view = |(name, profile): (&String, &crate::config::Profile)| {
+        let view = |(name, profile): (&String, &Profile)| {
             serde_json::json!(ProfileView {
                 name,
                 kind: profile.kind,

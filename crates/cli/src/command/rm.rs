@@ -29,7 +29,9 @@ pub(super) async fn rm(app: &App, args: &RmArgs) -> Outcome<()> {
                 Failure::new(Kind::Refused, message).hint(format!("end it with `towline stop {name}`"))
             );
         }
-        services.push(service);
+        if services.iter().all(|known: &Service| known.id != service.id) {
+            services.push(service);
+        }
     }
     let mut failures = Vec::new();
     for service in services {

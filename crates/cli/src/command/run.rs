@@ -5,12 +5,12 @@ use towline_core::id::ServiceId;
 use towline_core::lifecycle::{Status, Terms};
 use towline_core::ports::{LedgerError, Select};
 use towline_core::service::Service;
-use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, ServiceName, ServiceSpec};
+use towline_core::spec::{ServiceName, ServiceSpec};
 
 use super::follow::{ended_failure, interrupted, left_behind};
 use crate::app::App;
 use crate::args::{JobArgs, JsonArg};
-use crate::config::{Flags, Profile};
+use crate::config::Flags;
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::names;
 use crate::render::{Live, ServiceView};
@@ -63,7 +63,8 @@ impl RunArgs {
 pub(super) async fn run(app: &App, args: &RunArgs) -> Outcome<()> {
     check_command(&args.command)?;
     let profile = app.profile(&app.config.default_profile)?;
-    let spec = |name| spec(app, args, profile, name);
+    let spec =
+        |name| profile.spec(&app.config.default_profile, name, args.command.clone(), args.chdir.clone());
     if args.dry_run {
         let name = match &args.name {
             Some(name) => name.clone(),
@@ -104,20 +105,6 @@ fn check_command(command: &[String]) -> Outcome<()> {
 
 fn new_id() -> ServiceId {
     ServiceId::new(uuid::Uuid::now_v7())
-}
-
-fn spec(app: &App, args: &RunArgs, profile: &Profile, name: ServiceName) -> ServiceSpec {
-    ServiceSpec {
-        name,
-        profile: app.config.default_profile.clone(),
-        command: args.command.clone(),
-        setup: profile.setup.clone(),
-        env: profile.env.clone(),
-        chdir: args.chdir.clone(),
-        health: profile.health.clone().unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
-        grace: profile.grace.map_or(DEFAULT_GRACE, |span| span.0),
-        resources: profile.resources(),
-    }
 }
 
 async fn free_name(app: &App, args: &RunArgs) -> Outcome<ServiceName> {

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::settings::{LOCAL, ProfileName};
+use super::text::unquoted;
 
 /// The configuration file, read and locked for a change.
 #[derive(Debug)]
@@ -41,13 +42,12 @@ pub(crate) enum EditError {
         source: io::Error,
     },
     /// It is no TOML.
-    #[error("failed to understand the configuration {}", .path.display())]
+    #[error("failed to understand the configuration {}: {problem}", .path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: toml_edit::TomlError,
+        /// What the parser complains of, without the text at which it did: that may be a secret.
+        problem: String,
     },
     /// There is a profile of that name.
     #[error("there is a profile {name} already")]
@@ -92,9 +92,9 @@ impl ConfigFile {
             Err(err) if err.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(EditError::Read { path, source }),
         };
-        match text.parse() {
+        match text.parse::<DocumentMut>() {
             Ok(document) => Ok(Self { path, document, _directory: directory }),
-            Err(source) => Err(EditError::Syntax { path, source }),
+            Err(err) => Err(EditError::Syntax { path, problem: unquoted(&err.to_string()) }),
         }
     }
 
@@ -280,7 +280,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_left_alone() {
-        assert!(matches!(edited("[profiles", |_| Ok(())), Err(EditError::Syntax { .. })));
+        let error = edited("[profiles]\ntoken = 'hush", |_| Ok(())).unwrap_err();
+        assert!(matches!(&error, EditError::Syntax { .. }) && !error.to_string().contains("hush"), "{error}");
         let scalar = edited("profiles = 3\n", |file| file.remove_profile("x"));
         assert!(matches!(scalar, Err(EditError::NoTable { .. })));
     }

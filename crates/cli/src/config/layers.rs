@@ -8,14 +8,15 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Provider};
 use serde::Serialize;
 
-use super::settings::{Config, LOCAL};
+use super::settings::{Config, Kind, LOCAL, Profile, ProfileName};
+use super::text::unquoted;
 
 /// Prefix of the variables that set configuration values; `__` stands between the parts of a key.
 const PREFIX: &str = "TOWLINE_";
 
 /// Variables with that prefix that are no configuration values: they say where the configuration and the data lie and
-/// what to log.
-const NOT_SETTINGS: [&str; 3] = ["TOWLINE_CONFIG", "TOWLINE_DATA_DIR", "TOWLINE_LOG"];
+/// what to log, and the last one marks the processes of a service, in which towline may be used as well.
+const NOT_SETTINGS: [&str; 4] = ["TOWLINE_CONFIG", "TOWLINE_DATA_DIR", "TOWLINE_LOG", "TOWLINE_SERVICE"];
 
 /// Names of the layers, as `config show` and errors tell them.
 pub(super) const BUILT_IN: &str = "built in";
@@ -85,10 +86,29 @@ impl Layers {
     /// # Errors
     /// [`LoadError::Invalid`] for the first value that is unknown or wrong.
     pub(crate) fn config(&self) -> Result<Config, LoadError> {
-        self.figment
+        let config: Config = self
+            .figment
             .extract_lossy()
-            .map_err(|error| LoadError::Invalid { problem: problems(self, error).join("; ") })
+            .map_err(|error| LoadError::Invalid { problem: problems(self, error).join("; ") })?;
+        match config.profiles.iter().find_map(|(name, profile)| misuse(name, profile)) {
+            Some((problem, key)) => {
+                let origin = self.figment.find_metadata(&key).map(origin).unwrap_or_default();
+                Err(LoadError::Invalid { problem: format!("{problem} for {key} ({origin})") })
+            }
+            None => Ok(config),
+        }
     }
+}
+
+/// What is wrong with a profile whose values are all right, each for itself, and the key to which that applies.
+fn misuse(name: &str, profile: &Profile) -> Option<(String, String)> {
+    if let Err(err) = name.parse::<ProfileName>() {
+        return Some((err.to_string(), format!("profiles.{name}")));
+    }
+    (name == LOCAL && profile.kind != Kind::Local).then(|| {
+        let problem = format!("the profile {LOCAL} is this machine: choose another name for a cluster");
+        (problem, format!("profiles.{LOCAL}.kind"))
+    })
 }
 
 fn built_in() -> Layer {
@@ -167,14 +187,21 @@ fn words(kind: &figment::error::Kind, secret: bool) -> String {
             format!("unknown key {found}{hint}")
         }
         figment::error::Kind::MissingField(name) => format!("missing key {name}"),
+        figment::error::Kind::UnknownVariant(found, known) => {
+            format!("found {found}, expected {}", known.join(" or "))
+        }
+        figment::error::Kind::Message(text) => unquoted(text),
         other => other.to_string().trim_end().to_owned(),
     }
 }
 
-/// Whether the value of a key must not be printed.
+/// Whether the value of a key may hold what must not be printed. A key that is unknown may be a secret's, misspelt.
 pub(super) fn is_secret(key: &str) -> bool {
-    let mut parts = key.split('.');
-    key == "database_url" || (parts.next() == Some("profiles") && parts.nth(1) == Some("env"))
+    match key.split('.').collect::<Vec<_>>().as_slice() {
+        ["profiles", _, "env", ..] | ["profiles", _, _, _, ..] => true,
+        ["default_profile"] | ["profiles", ..] => false,
+        _ => true,
+    }
 }
 
 /// Where a value came from, for people.
@@ -222,7 +249,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Kind;
 
     fn load(toml: &str, env: &[(&str, &str)], flags: &Flags) -> Layers {
         let dir = tempfile::tempdir().unwrap();
@@ -322,6 +348,33 @@ mod tests {
         assert!(text.contains("config.toml"), "{text}");
         let text = problem(LAB, &[("TOWLINE_PROFILES__LAB__CPUS", "many")]);
         assert!(text.contains("profiles.lab.cpus") && text.contains("TOWLINE_PROFILES__LAB__CPUS"), "{text}");
+    }
+
+    #[test]
+    fn secrets_of_a_broken_file_stay_in_it() {
+        for toml in [
+            "database_url = \"postgres://u:hush@h/db\n",
+            "[profiles.lab.env]\nTOKEN = 'hush'\nTOKEN = 'hush'\n",
+            "[profiles.lab.env]\nTOKEN = hush\n",
+        ] {
+            let text = problem(toml, &[]);
+            assert!(text.contains("line") && !text.contains("hush"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_may_use_towline_itself() {
+        let layers = load(LAB, &[("TOWLINE_SERVICE", "01a2")], &Flags::default());
+        assert!(layers.config().is_ok());
+    }
+
+    #[test]
+    fn the_local_profile_stays_this_machine() {
+        let text = problem("[profiles.local]\nkind = 'slurm'\nhost = 'login'\n", &[]);
+        assert!(text.contains("this machine") && text.contains("config.toml"), "{text}");
+        let text = problem("[profiles.'a b']\nkind = 'local'\n", &[]);
+        assert!(text.contains("not a profile's name"), "{text}");
+        assert!(load("[profiles.local]\ngrace = 5\n", &[], &Flags::default()).config().is_ok());
     }
 
     #[test]

@@ -64,10 +64,10 @@ fn print(value: &Value) -> String {
 }
 
 fn hide(key: &str, value: String) -> String {
-    match (is_secret(key), key) {
-        (true, "database_url") => hide_password(value),
-        (true, _) => HIDDEN.to_owned(),
-        (false, _) => value,
+    match is_secret(key) {
+        true if !key.contains('.') && value.contains("://") => hide_password(value),
+        true => HIDDEN.to_owned(),
+        false => value,
     }
 }
 
@@ -89,6 +89,17 @@ fn hide_password(url: String) -> String {
 mod tests {
     use super::*;
     use crate::config::Flags;
+
+    #[test]
+    fn a_misspelt_secret_stays_hidden() {
+        assert_eq!(hide("database_ulr", "postgres://u:hush@h/db".to_owned()), "postgres://u:***@h/db");
+        for key in ["database_url", "database_url.a", "token", "profiles.lab.evn.TOKEN", "profiles.lab.env"] {
+            assert_eq!(hide(key, "hush".to_owned()), HIDDEN, "{key}");
+        }
+        for key in ["default_profile", "profiles.lab.host"] {
+            assert_eq!(hide(key, "lab".to_owned()), "lab", "{key}");
+        }
+    }
 
     #[test]
     fn every_value_tells_where_it_came_from_and_secrets_stay_hidden() {

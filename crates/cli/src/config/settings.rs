@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use towline_core::resources::Resources;
+use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, ServiceName, ServiceSpec};
 
 use super::text::{Span, loose};
 
@@ -130,6 +131,27 @@ impl Profile {
             exclude: self.exclude.clone(),
             requeue: self.requeue,
             submit_args: self.sbatch_args.clone(),
+        }
+    }
+
+    /// A service of this profile, whose own name is `profile`, with the profile's values for all that is not said here.
+    pub(crate) fn spec(
+        &self,
+        profile: &str,
+        name: ServiceName,
+        command: Vec<String>,
+        chdir: Option<String>,
+    ) -> ServiceSpec {
+        ServiceSpec {
+            name,
+            profile: profile.to_owned(),
+            command,
+            setup: self.setup.clone(),
+            env: self.env.clone(),
+            chdir,
+            health: self.health.clone().unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
+            grace: self.grace.map_or(DEFAULT_GRACE, |span| span.0),
+            resources: self.resources(),
         }
     }
 

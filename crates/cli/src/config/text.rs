@@ -34,6 +34,13 @@ pub(crate) mod loose {
     }
 }
 
+/// What a TOML parser complains of, without the lines of the file that it quotes: they may hold a password.
+pub(crate) fn unquoted(complaint: &str) -> String {
+    let is_quote =
+        |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    complaint.lines().filter(|line| !is_quote(line)).collect::<Vec<_>>().join(": ")
+}
+
 struct Loose(String);
 
 impl<'de> Deserialize<'de> for Loose {
@@ -175,6 +182,19 @@ impl<'de> Deserialize<'de> for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_of_toml_quote_nothing() {
+        for (toml, what) in [
+            ("url = 'x'\nurl2 = 'hush", "line 2"),
+            ("a = hush", "line 1"),
+            ("[env]\nTOKEN = 'hush'\nTOKEN = 'hush'", "line 3"),
+            ("a = \"\"\"\n| hush\n\\x hush\"\"\"", "line"),
+        ] {
+            let text = unquoted(&toml.parse::<toml_edit::DocumentMut>().unwrap_err().to_string());
+            assert!(text.contains(what) && !text.contains("hush") && !text.contains('\n'), "{text}");
+        }
+    }
 
     #[test]
     fn spans_are_read_and_printed() {

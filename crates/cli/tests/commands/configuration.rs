@@ -103,6 +103,42 @@ fn values_come_from_four_layers() {
 }
 
 #[test]
+fn a_profile_with_values_that_no_service_could_use_is_not_added() {
+    let world = World::new();
+    for (option, value, word) in [
+        ("--time", "soon", "bad time"),
+        ("--health", "health", "bad health"),
+        ("--grace", "0", "bad grace"),
+        ("--mem", "lots", "bad mem"),
+        ("--sbatch-arg", "--wrap=id", "--wrap"),
+        ("--env", "1A=hush", "bad env"),
+        ("--home", "a\tb", "--home"),
+    ] {
+        let ran = world.run(&["profile", "add", "lab", "--host", "login", option, value]);
+        assert!(matches!(ran.code, 2 | 3), "{option}: {ran:?}");
+        assert!(ran.stderr.contains(word) && !ran.stderr.contains("hush"), "{option}: {}", ran.stderr);
+        assert!(!world.path(FILE).exists(), "{option}");
+    }
+    let good =
+        ["--time", "1-0", "--health", "/v1", "--mem", "1G", "--sbatch-arg", "--nice=5", "--env", "A=1"];
+    world.run(&[&["profile", "add", "lab", "--host", "login"], &good[..]].concat()).exits(0);
+}
+
+#[test]
+fn a_broken_configuration_keeps_its_secrets() {
+    let world = World::new();
+    world.write(FILE, "database_url = 'postgres://u:hush@127.0.0.1:1/db\n");
+    for args in [&["ls"][..], &["doctor"], &["config", "show"], &["profile", "add", "x", "--host", "y"]] {
+        let ran = world.run(args).exits(3);
+        let all = ran.stdout.clone() + &ran.stderr;
+        assert!(all.contains("line 1") && !all.contains("hush"), "{args:?}: {ran:?}");
+    }
+    world.write(FILE, "database_ulr = 'postgres://u:hush@127.0.0.1:1/db'\n");
+    let ran = world.run(&["config", "show"]).exits(3).says(&["did you mean database_url?"]);
+    assert!(!ran.stdout.contains("hush") && ran.stdout.contains("database_ulr"), "{ran:?}");
+}
+
+#[test]
 fn a_wrong_configuration_is_named_with_its_source() {
     let world = World::new();
     world.write(FILE, "defualt_profile = 'lab'\n");

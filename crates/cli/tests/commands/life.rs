@@ -219,6 +219,15 @@ fn secrets_reach_the_command_and_nobody_else() {
 }
 
 #[test]
+fn a_service_named_twice_is_removed_once() {
+    let world = World::new();
+    world.run(&["run", "--name", "web", "--", "true"]).exits(8);
+    let ran = world.run(&["rm", "web", "web"]).exits(0).says(&["service web is forgotten"]);
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    assert!(world.list(&["--all"]).is_empty());
+}
+
+#[test]
 fn a_reader_that_has_gone_is_no_error() {
     let world = World::new();
     world.run(&["run", "--name", "a", "--", "false"]).exits(8);
