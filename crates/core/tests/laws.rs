@@ -158,7 +158,7 @@ fn walk(steps: &[Step]) -> (Life, Timestamp) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_moves_an_end(before in steps(), after in steps()) {

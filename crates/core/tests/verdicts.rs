@@ -120,6 +120,16 @@ fn a_job_that_vanished_after_its_cancel_was_heard_ends_as_wished() {
 }
 
 #[test]
+fn a_later_wish_does_not_forget_that_a_cancel_was_heard() {
+    let heard = stop(&healthy(), 0, at(1)).observe(&Fact::Cancel(CancelFact::Accepted), at(1));
+    let delay = Duration::from_secs(3_600);
+    let changed = heard.request(&Request::Stop { delay, status: EndStatus::Failed }, at(2)).unwrap();
+    let cancelled = JobState::Ended(JobEnd { outcome: Outcome::Cancelled, exit: None, reason: None });
+    let ended = changed.observe(&seen(cancelled), at(3));
+    assert_eq!((ended.status(), ended.cause()), (Status::Failed, Some(&Cause::Requested)));
+}
+
+#[test]
 fn an_answer_that_outlived_the_schedulers_word_is_had_again_at_once() {
     let late = healthy().observe(&ping(Echo::Answered), at(61));
     assert_eq!(late.status(), Status::Unhealthy);

@@ -89,8 +89,10 @@ impl Life {
             ) => return Err(Refusal::Ended { status: ending.status.into(), at: ending.at }),
             (Request::Stop { delay, status }, _) => {
                 let due = now.plus(*delay);
+                // A cancel that was heard cannot be taken back.
+                let cancelled_at = life.stop.and_then(|stop| stop.cancelled_at);
                 life.stop =
-                    Some(StopWish { asked_at: now, due, status: *status, cancelled_at: None, failed: None });
+                    Some(StopWish { asked_at: now, due, status: *status, cancelled_at, failed: None });
                 life.asked_at = Some(now);
                 if matches!(life.phase, Phase::Intent) {
                     life.end_as_wished(now);

@@ -141,11 +141,14 @@ impl World {
         }
     }
 
-    /// Puts the jobs of a service back into the queue, from where they run again elsewhere under the same id.
+    /// Puts the live jobs of a service back into the queue, from where they run again elsewhere under the same id.
     pub fn requeue(&self, service: ServiceId) {
         let mut state = self.state();
         let now = state.now;
-        for job in state.jobs.values_mut().filter(|job| job.service == service) {
+        let live = |job: &&mut SimulatedJob| {
+            job.service == service && !matches!(job.state(now).0, JobState::Ended(_))
+        };
+        for job in state.jobs.values_mut().filter(live) {
             job.queued_at = now;
             job.runs += 1;
         }
