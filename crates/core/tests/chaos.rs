@@ -80,7 +80,7 @@ proptest! {
             match event {
                 Event::Start(n) => {
                     let sample = sample_service(n, &format!("web-{n}"));
-                    let terms = Terms::with_grace(Duration::from_secs(600));
+                    let terms = Terms::with_grace(Duration::from_secs(30));
                     drop(run(engine.start(Service::new(sample.id, sample.spec, terms, world.now()), None)));
                 }
                 Event::Refresh => drop(run(engine.refresh_all()).unwrap()),

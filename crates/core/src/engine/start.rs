@@ -54,14 +54,15 @@ impl Engine {
             entries[0].request(Request::Abandon { why: super::error_chain(source.as_ref()) }, now)?;
         }
         self.save(&mut entries, |_, _| true, watch).await?;
+        let [entry] = entries;
         match answer {
-            Err(error @ (SubmitError::NotSent(_) | SubmitError::Refused { .. } | SubmitError::Spec(_))) => {
+            // Unless another process has sent one too, meanwhile.
+            Err(error @ (SubmitError::NotSent(_) | SubmitError::Refused { .. } | SubmitError::Spec(_)))
+                if entry.gone || entry.service.status().is_terminal() =>
+            {
                 Err(EngineError::Submit(error))
             }
-            Ok(_) | Err(SubmitError::Unclear(_)) => {
-                let [entry] = entries;
-                Ok(entry.service)
-            }
+            Ok(_) | Err(_) => Ok(entry.service),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::error::{EngineError, error_chain};
 use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
-use crate::lifecycle::{Action, Fact, Life, Refusal, Request, Status, TunnelFact};
+use crate::lifecycle::{Action, Fact, Life, Phase, Refusal, Request, Status, Submission, TunnelFact};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
 use crate::service::{Event, Service};
 use crate::time::Timestamp;
@@ -27,6 +27,8 @@ pub(super) struct Entry {
     saved: Service,
     pub(super) service: Service,
     news: Vec<(News, Timestamp)>,
+    /// When this turn announced the submission that it sent.
+    sent_at: Option<Timestamp>,
     /// Why a wish was not granted after all: another process had changed the service.
     pub(super) refused: Option<Refusal>,
     /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
@@ -44,7 +46,8 @@ enum News {
 impl Entry {
     pub(super) fn new(service: Service) -> Self {
         let saved = service.clone();
-        Self { saved, service, news: Vec::new(), refused: None, surveyed: false, gone: false }
+        let (news, sent_at, refused) = (Vec::new(), None, None);
+        Self { saved, service, news, sent_at, refused, surveyed: false, gone: false }
     }
 
     pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
@@ -74,6 +77,8 @@ impl Entry {
             let life = &self.service.life;
             match news {
                 News::Fact(fact) if is_outdated(fact, *at, &saved.life, now) => {}
+                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
+                    if is_sent_since(&saved.life, self.sent_at) => {}
                 News::Fact(fact) => self.service.life = life.observe(fact, *at),
                 News::Request(request) => match life.request(request, *at) {
                     Ok(life) => self.service.life = life,
@@ -202,6 +207,7 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let now = self.clock.now();
         entry.observe(Fact::Submitting, now);
+        entry.sent_at = Some(now);
         let outcome = self.ledger.save(&[entry.change(now)]).await?;
         entry.news.clear();
         match outcome.first() {
@@ -307,6 +313,11 @@ fn is_outdated(fact: &Fact, at: Timestamp, known: &Life, now: Timestamp) -> bool
         Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => None,
     };
     last.is_some_and(|last| at < last && last <= now)
+}
+
+/// Whether another submission than that of `ours` is under way: what is known of ours says nothing of that one.
+fn is_sent_since(known: &Life, ours: Option<Timestamp>) -> bool {
+    matches!(known.phase, Phase::Sending { since } if Some(since) != ours)
 }
 
 pub(super) fn show(watch: &mut Option<Watch<'_>>, service: &Service) {

@@ -26,6 +26,9 @@ const RESERVED: [&str; 12] = [
     "UID",
 ];
 
+/// What the names of the runner's own variables begin with.
+const OWN: &str = "towline_";
+
 /// What a scheduler's adapter knows of the run, where the spec does not tell.
 ///
 /// The shell expressions are the adapter's own text and are put into the script as they are; each stands on the
@@ -72,7 +75,7 @@ pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
     spec.check()?;
     let mut text = String::new();
     for (name, value) in &spec.env {
-        if RESERVED.contains(&name.as_str()) {
+        if RESERVED.contains(&name.as_str()) || name.starts_with(OWN) {
             return Err(SpecError::new("env", format!("{name} is set where the service runs")));
         }
         let value = quote(value)?;

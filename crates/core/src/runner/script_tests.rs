@@ -64,7 +64,7 @@ fn secrets_are_in_the_environment_file_only() {
 
 #[test]
 fn variables_of_the_shell_itself_are_refused() {
-    for name in RESERVED {
+    for name in RESERVED.into_iter().chain(["towline_dir"]) {
         let mut spec = spec(&["serve"]);
         spec.env.insert(name.into(), "1".into());
         assert_eq!(env_file(&spec).unwrap_err().field, "env", "{name}");

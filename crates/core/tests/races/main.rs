@@ -2,206 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+mod support;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use towline_core::engine::{Engine, EngineError, Site};
-use towline_core::id::{JobId, ServiceId};
-use towline_core::job::Place;
-use towline_core::lifecycle::{Echo, EndStatus, Status, Terms, Tunnel};
-use towline_core::ports::{
-    CancelError, Change, Clock as _, Ledger, LedgerError, Listing, Probe, SaveOutcome, Scheduler, Select,
-    Subject, SubmitError, Survey, SurveyError, TunnelError, Tunnels,
-};
-use towline_core::service::{Event, Service};
-use towline_core::spec::{ServiceSpec, SpecError};
-use towline_core::testing::{Behaviour, Faults, MemoryLedger, World, sample_service};
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// Ports that leave the thread before and after each call, that take their time, and during which others may act.
-struct Slow {
-    world: Arc<World>,
-    ledger: Arc<MemoryLedger>,
-    ping_takes: Mutex<Duration>,
-    survey_takes: Mutex<Duration>,
-    before_save: Mutex<Option<Interference>>,
-}
-
-type Interference = Box<dyn FnOnce() + Send>;
-
-impl Slow {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            world: World::new(),
-            ledger: Arc::new(MemoryLedger::new()),
-            ping_takes: Mutex::default(),
-            survey_takes: Mutex::default(),
-            before_save: Mutex::default(),
-        })
-    }
-
-    fn engine(self: &Arc<Self>) -> Engine {
-        let site = Site {
-            scheduler: Arc::clone(self) as _,
-            tunnels: Arc::clone(self) as _,
-            probe: Arc::clone(self) as _,
-        };
-        Engine::new("lab", site, Arc::clone(self) as _, Arc::clone(&self.world) as _)
-    }
-
-    /// An engine in the same world whose calls are done at once.
-    fn quick(&self) -> Engine {
-        self.world.engine("lab", Arc::clone(&self.ledger) as _)
-    }
-
-    fn service(&self, n: u32) -> Service {
-        let sample = sample_service(n, &format!("web-{n}"));
-        Service::new(sample.id, sample.spec, Terms::with_grace(10 * MINUTE), self.world.now())
-    }
-
-    fn healthy(&self, n: u32) -> Service {
-        run(self.quick().start(self.service(n), Some(&mut |_| {}))).unwrap()
-    }
-
-    fn history(&self, id: ServiceId) -> Vec<Status> {
-        run(self.ledger.history(id)).unwrap().into_iter().map(|event| event.to).collect()
-    }
-
-    /// Lets that happen just before the next change is saved.
-    fn before_save(&self, interference: impl FnOnce() + Send + 'static) {
-        *self.before_save.lock().unwrap() = Some(Box::new(interference));
-    }
-}
-
-#[async_trait]
-impl Scheduler for Slow {
-    fn check(&self, spec: &ServiceSpec) -> Result<(), SpecError> {
-        self.world.check(spec)
-    }
-
-    async fn submit(&self, id: ServiceId, spec: &ServiceSpec) -> Result<JobId, SubmitError> {
-        pause().await;
-        let answer = self.world.submit(id, spec).await;
-        pause().await;
-        answer
-    }
-
-    async fn survey(&self, subjects: &[Subject]) -> Result<Survey, SurveyError> {
-        pause().await;
-        let answer = self.world.survey(subjects).await;
-        self.world.advance(*self.survey_takes.lock().unwrap());
-        pause().await;
-        answer
-    }
-
-    async fn cancel(&self, id: ServiceId, job: &JobId) -> Result<(), CancelError> {
-        pause().await;
-        let answer = self.world.cancel(id, job).await;
-        pause().await;
-        answer
-    }
-}
-
-#[async_trait]
-impl Tunnels for Slow {
-    async fn open<'a>(
-        &self,
-        id: ServiceId,
-        place: &Place,
-        local_port: Option<u16>,
-        before: Option<&'a Tunnel>,
-    ) -> Result<Tunnel, TunnelError> {
-        pause().await;
-        let answer = self.world.open(id, place, local_port, before).await;
-        pause().await;
-        answer
-    }
-
-    async fn close(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
-        pause().await;
-        let answer = self.world.close(tunnel).await;
-        pause().await;
-        answer
-    }
-}
-
-#[async_trait]
-impl Probe for Slow {
-    async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
-        pause().await;
-        let echo = self.world.ping(tunnel, path).await;
-        self.world.advance(*self.ping_takes.lock().unwrap());
-        pause().await;
-        echo
-    }
-}
-
-#[async_trait]
-impl Ledger for Slow {
-    async fn insert(&self, service: &Service, event: &Event) -> Result<(), LedgerError> {
-        pause().await;
-        let answer = self.ledger.insert(service, event).await;
-        pause().await;
-        answer
-    }
-
-    async fn save(&self, changes: &[Change]) -> Result<Vec<SaveOutcome>, LedgerError> {
-        pause().await;
-        if let Some(interference) = self.before_save.lock().unwrap().take() {
-            interference();
-        }
-        let answer = self.ledger.save(changes).await;
-        pause().await;
-        answer
-    }
-
-    async fn list(&self, select: Select) -> Result<Listing, LedgerError> {
-        pause().await;
-        self.ledger.list(select).await
-    }
-
-    async fn history(&self, id: ServiceId) -> Result<Vec<Event>, LedgerError> {
-        self.ledger.history(id).await
-    }
-
-    async fn remove(&self, id: ServiceId, generation: u64) -> Result<(), LedgerError> {
-        self.ledger.remove(id, generation).await
-    }
-}
-
-/// Is ready the second time it is asked.
-async fn pause() {
-    let mut asked = false;
-    let again = |context: &mut Context<'_>| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }
-    };
-    std::future::poll_fn(again).await;
-}
-
-/// Drives a future for that many polls and drops it; whether it was done by then.
-fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> bool {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    (0..polls).any(|_| future.as_mut().poll(&mut context).is_ready())
-}
-
-/// Drives a future to its end.
-fn run<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..10_000 {
-        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
-            return done;
-        }
-    }
-    panic!("no end in sight");
-}
+use support::{MINUTE, Slow, drop_after, pause, run};
+use towline_core::engine::EngineError;
+use towline_core::lifecycle::{EndStatus, Status};
+use towline_core::ports::{Ledger as _, Select};
+use towline_core::service::Service;
+use towline_core::testing::{Behaviour, Faults};
 
 #[test]
 fn a_start_dropped_anywhere_leaves_one_job_or_none() {
@@ -364,4 +175,31 @@ fn one_question_a_turn_serves_all_however_slow_the_scheduler() {
         run(slow.engine().refresh_all()).unwrap().services.iter().map(Service::status).collect();
     assert_eq!(statuses, [Status::Stopped, Status::Pending, Status::Starting]);
     assert_eq!(slow.world.surveys() - before, 1);
+}
+
+#[test]
+fn a_late_word_that_nothing_was_sent_does_not_undo_a_later_submission() {
+    let slow = Slow::new();
+    let service = slow.service(1);
+    let id = service.id;
+    slow.world.break_down(Faults { network_down: true, ..Faults::default() });
+    let (other, world, ledger) = (slow.quick(), Arc::clone(&slow.world), Arc::clone(&slow.ledger));
+    let while_it_hangs = move || {
+        world.break_down(Faults { jobs_unlisted: true, submit_reply_lost: true, ..Faults::default() });
+        run(other.refresh(id)).unwrap();
+        world.advance(6 * MINUTE);
+        run(other.refresh(id)).unwrap();
+        assert_eq!(world.live_jobs(id), 1, "sent again after the settling time");
+        let found = run(ledger.list(Select::Id(id))).unwrap().services.remove(0);
+        assert!(found.life.phase.job().is_none(), "and unsettled again");
+    };
+    // The first change announces the submission, the second tells what became of it.
+    let second = Arc::clone(&slow);
+    slow.before_save(move || second.before_save(while_it_hangs));
+    let started = run(slow.engine().start(service, None)).unwrap();
+    assert_eq!(started.status(), Status::Submitted, "there may be a job");
+    slow.world.break_down(Faults::default());
+    slow.world.advance(MINUTE);
+    let settled = run(slow.quick().wait(id, &[Status::Healthy], &mut |_| {})).unwrap();
+    assert_eq!((settled.status(), slow.world.live_jobs(id)), (Status::Healthy, 1));
 }
