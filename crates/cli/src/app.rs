@@ -123,6 +123,16 @@ impl App {
         names::resolve(word, &listing.services).cloned()
     }
 
+    /// A failure to do something in a profile, whose hints name the whole login to it.
+    pub(crate) fn explain(&self, profile: &str, mut failure: Failure) -> Failure {
+        if let Some(profile) = self.config.profiles.get(profile) {
+            for hint in &mut failure.hints {
+                *hint = profile.with_login(hint);
+            }
+        }
+        failure
+    }
+
     /// Looks at one service again; what could not be learnt is warned of.
     ///
     /// # Errors

@@ -17,6 +17,10 @@ const CANDIDATES: usize = 10;
 /// [`Kind::NotFound`] with the nearest names if there is none; [`Kind::Usage`] with the candidates if a beginning is
 /// not unique.
 pub(crate) fn resolve<'a>(word: &str, services: &'a [Service]) -> Outcome<&'a Service> {
+    // A name may look like the UUID of another service: whoever writes a whole UUID means it.
+    if let Some(found) = services.iter().find(|service| service.id.to_string() == word) {
+        return Ok(found);
+    }
     let named = services.iter().filter(|service| service.spec.name.as_str() == word);
     if let Some(found) = named.min_by_key(|s| (s.status().is_terminal(), Reverse(s.created_at))) {
         return Ok(found);
@@ -135,6 +139,12 @@ mod tests {
         assert_eq!(resolve(&id(0x2222).to_string().to_uppercase(), &all).unwrap().id, id(0x2222));
         let unique: String = id(0x2222).uuid().as_simple().to_string().chars().take(29).collect();
         assert_eq!(resolve(&unique, &all).unwrap().id, id(0x2222));
+    }
+
+    #[test]
+    fn a_whole_uuid_wins_over_a_name_like_it() {
+        let all = [service(1, &id(2).to_string()), service(2, "web")];
+        assert_eq!(resolve(&id(2).to_string(), &all).unwrap().id, id(2));
     }
 
     #[test]

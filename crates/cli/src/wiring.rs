@@ -65,8 +65,6 @@ pub(crate) struct Cluster {
     slurm: Arc<Slurm>,
     /// The SSH connection; `None` where this machine is a login node.
     master: Option<Arc<Master>>,
-    /// The same login as a person would type it.
-    ssh: String,
 }
 
 /// The place of the ledger: what the configuration says, or a file in the data directory.
@@ -134,11 +132,7 @@ pub(crate) fn target(
 pub(crate) fn cluster(profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
     let config = SlurmConfig::new(slurm_home(profile)?);
     let Some(host) = &profile.host else {
-        return Ok(Cluster {
-            slurm: Arc::new(Slurm::new(Arc::new(LocalShell), config)),
-            master: None,
-            ssh: String::new(),
-        });
+        return Ok(Cluster { slurm: Arc::new(Slurm::new(Arc::new(LocalShell), config)), master: None });
     };
     paths.make_runtime_dir()?;
     let login = MasterConfig {
@@ -148,7 +142,7 @@ pub(crate) fn cluster(profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
     };
     let master = Arc::new(Master::new(login).map_err(|err| Failure::from_error(Kind::Config, err))?);
     let shell: Arc<dyn RemoteShell> = Arc::new(SshShell::new(master.clone()));
-    Ok(Cluster { slurm: Arc::new(Slurm::new(shell, config)), master: Some(master), ssh: profile.ssh() })
+    Ok(Cluster { slurm: Arc::new(Slurm::new(shell, config)), master: Some(master) })
 }
 
 /// What would be submitted for a service, byte for byte.

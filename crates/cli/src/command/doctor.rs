@@ -157,7 +157,7 @@ async fn examine_cluster(app: &App, profile: &Profile, report: &mut Report) -> O
         Ok(cluster) => cluster,
         Err(failure) => return report.add(Check::failed("profile", &failure)),
     };
-    if let Some(check) = cluster.login_check().await {
+    if let Some(check) = cluster.login_check(profile).await {
         let failed = check.verdict == Verdict::Failed;
         report.add(check)?;
         if failed {

@@ -59,7 +59,8 @@ pub(super) async fn forget(app: &App, service: &Service, keep_files: bool) -> Ou
     }
     if !keep_files {
         let target = app.target(&service.spec.profile).await.map_err(with_hint).during(failed)?;
-        target.files.remove(service.id).await.map_err(|err| with_hint(err.into())).during(failed)?;
+        let told = |err| with_hint(app.explain(&service.spec.profile, Failure::from(err)));
+        target.files.remove(service.id).await.map_err(told).during(failed)?;
     }
     app.ledger().await?.remove(service.id, service.generation).await.during(failed)
 }

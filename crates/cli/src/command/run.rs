@@ -151,7 +151,8 @@ async fn start(app: &App, args: &RunArgs, spec: ServiceSpec) -> Result<Service, 
             Err(Started::NameTaken)
         }
         Err(error) => {
-            let failure = Failure::from(error).during(format!("failed to start service {name}"));
+            let failure = app.explain(&app.config.default_profile, error.into());
+            let failure = failure.during(format!("failed to start service {name}"));
             let failure = match failure.kind {
                 Kind::Unreachable => failure.hint(format!(
                     "`towline doctor --profile {}` checks the way there",

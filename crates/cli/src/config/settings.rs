@@ -156,13 +156,19 @@ impl Profile {
     }
 
     /// The login to its host as a person would type it.
-    pub(crate) fn ssh(&self) -> String {
+    fn ssh(&self) -> String {
         let file = self.ssh_config.as_ref().map(|file| file.display().to_string());
         let mut words = vec!["ssh"];
         words.extend(file.iter().flat_map(|file| ["-F", file.as_str()]));
         words.extend(self.user.iter().flat_map(|user| ["-l", user.as_str()]));
         words.extend(self.host.as_deref());
         shlex::try_join(words).unwrap_or_default()
+    }
+
+    /// A hint that names the login as a library knows it, by its host alone, with the whole login instead.
+    pub(crate) fn with_login(&self, hint: &str) -> String {
+        let Some(host) = &self.host else { return hint.to_owned() };
+        hint.replace(&format!("`ssh {host}`"), &format!("`{}`", self.ssh()))
     }
 
     /// Where it runs services, for people: `alice@login`, `this machine`.
@@ -215,6 +221,8 @@ mod tests {
         let toml = "kind = 'slurm'\nhost = 'login'\nuser = 'alice'\nssh_config = '/a b/c'\n";
         let profile: Profile = figment::Figment::from(Toml::string(toml)).extract().unwrap();
         assert_eq!(profile.ssh(), "ssh -F '/a b/c' -l alice login");
+        assert_eq!(profile.with_login("try `ssh login`"), "try `ssh -F '/a b/c' -l alice login`");
+        assert_eq!(profile.with_login("try `ssh login2`"), "try `ssh login2`");
     }
 
     #[test]

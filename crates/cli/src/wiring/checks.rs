@@ -7,6 +7,7 @@ use towline_slurm::{ClusterProbe, Problem};
 
 use super::Cluster;
 use crate::checks::{Check, Verdict};
+use crate::config::Profile;
 use crate::exit::{Failure, Kind};
 use crate::render::age;
 
@@ -14,8 +15,8 @@ use crate::render::age;
 const SKEW: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    /// Logs in; `None` where this machine is a login node.
-    pub(crate) async fn login_check(&self) -> Option<Check> {
+    /// Logs in to `profile`, whose cluster it is; `None` where this machine is a login node.
+    pub(crate) async fn login_check(&self, profile: &Profile) -> Option<Check> {
         let master = self.master.as_ref()?;
         let begun = Instant::now();
         Some(match master.session().await {
@@ -28,10 +29,8 @@ impl Cluster {
             }
             Err(error) => {
                 let mut failure = Failure::from_error(Kind::Unreachable, error);
-                // The error knows the host alone, the profile the whole login.
-                let (short, whole) = (format!("`ssh {}`", master.host()), format!("`{}`", self.ssh));
                 for hint in &mut failure.hints {
-                    *hint = hint.replace(&short, &whole);
+                    *hint = profile.with_login(hint);
                 }
                 Check::failed("login", &failure)
             }

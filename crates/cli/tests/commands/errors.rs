@@ -78,6 +78,7 @@ fn a_cluster_that_cannot_be_reached_is_told() {
         "nothing was sent",
         "nowhere",
         "towline doctor --profile far",
+        &format!("`ssh -F {} nowhere`", config.display()),
     ]);
     world.run(&["wait", "web"]).exits(8).says(&["never submitted"]);
     let checked = world.run(&["doctor", "--profile", "far", "--json"]).exits(6).json();
