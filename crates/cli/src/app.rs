@@ -114,13 +114,18 @@ impl App {
     /// [`Kind::NotFound`] or [`Kind::Usage`] if it means none or several, and the ledger's.
     pub(crate) async fn find(&self, word: &str) -> Outcome<Service> {
         let listing = self.ledger().await?.list(Select::All).await?;
-        if let Some(row) = listing.damaged.iter().find(|row| row.name == word || row.id == word) {
-            return Err(Failure::new(
-                Kind::Internal,
-                format!("the record of service {} is damaged: {}", row.name, row.problem),
-            ));
+        let found = names::resolve(word, &listing.services).cloned();
+        if found.as_ref().is_ok_and(|service| !service.status().is_terminal()) {
+            return found;
         }
-        names::resolve(word, &listing.services).cloned()
+        match listing.damaged.iter().find(|row| row.name == word || row.id == word) {
+            Some(row) => Err(Failure::new(
+                Kind::Internal,
+                format!("the record of service {} ({}) is damaged: {}", row.name, row.id, row.problem),
+            )
+            .hint("restore the ledger from a copy, or remove that row from it; other services go on")),
+            None => found,
+        }
     }
 
     /// A failure to do something in a profile, whose hints name the whole login to it.

@@ -66,6 +66,21 @@ fn a_ledger_that_cannot_be_used_is_told_and_left_alone() {
 }
 
 #[test]
+fn a_damaged_record_hides_no_service() {
+    let world = World::new();
+    world.run(&["run", "--name", "web", "--", "true"]).exits(8);
+    let spoil = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                 db.execute(\"update services set life = '{'\"); db.commit()";
+    let ledger = world.path(".local/share/towline/towline.db");
+    let spoilt = std::process::Command::new("python3").args(["-c", spoil]).arg(ledger).status().unwrap();
+    assert!(spoilt.success());
+    world.run(&["show", "web"]).exits(1).says(&["is damaged", "hint:"]);
+    world.run(&["run", "--detach", "--name", "web", "--", "sleep", "60"]).exits(0);
+    world.run(&["show", "web"]).exits(0);
+    world.run(&["stop", "web"]).exits(0);
+}
+
+#[test]
 fn a_cluster_that_cannot_be_reached_is_told() {
     let world = World::new();
     // Port 9 of this machine: ssh is refused at once, whatever the network is like.
