@@ -16,12 +16,12 @@ use crate::master::Master;
 use crate::mux::is_session_refusal;
 
 /// What the host is asked to run, always the same, in words that every login shell understands (bash, dash, zsh, tcsh
-/// and fish). The outer `sh` turns a death by signal into an exit code, which the multiplexing protocol cannot carry.
+/// and fish); by its path, since start-up files may spoil `PATH`. The outer `sh` turns a death by signal into an exit code, which the multiplexing protocol cannot carry.
 ///
 /// It is no login shell: `/etc/profile` and `~/.profile` are not read, only what the user's shell reads for any
 /// `ssh host command` (for bash `~/.bashrc`, for zsh `~/.zshenv`, for tcsh `~/.cshrc`, for fish `config.fish`). That is where
 /// a site's Slurm has to be on the `PATH` for other tools as well; a profile may be slow, may ask, may replace the shell.
-const COMMAND: &str = "exec sh -c 'sh -s; exit $?'";
+const COMMAND: &str = "exec /bin/sh -c '/bin/sh -s; exit $?'";
 
 /// How long to wait before asking again for a session that the host refused; ended ones are freed late.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -161,7 +161,7 @@ mod tests {
                 println!("skipped: {shell} is not installed");
                 continue;
             };
-            assert_eq!(String::from_utf8_lossy(&output.stdout), "it's 42 $HOME sh!\n$x\n", "{shell}");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "it's 42 $HOME /bin/sh!\n$x\n", "{shell}");
             assert_eq!(output.status.code(), Some(3), "{shell}");
         }
     }

@@ -11,7 +11,7 @@ use towline_core::service::Service;
 use crate::app::App;
 use crate::config::{Kind as ProfileKind, Span};
 use crate::exit::{During as _, Failure, Kind, Outcome};
-use crate::render::Live;
+use crate::render::{Live, moment};
 
 /// How many of the last lines of a log explain an end.
 const LOG_LINES: u32 = 15;
@@ -78,10 +78,13 @@ pub(super) async fn left_behind(app: &App, id: ServiceId) -> Failure {
     if status.is_terminal() {
         return failure(format!("interrupted: service {name} has ended as {status}"));
     }
-    if service.life.stop.is_some() {
-        return failure(format!("interrupted: the stop of service {name} is recorded and goes on")).hint(
-            format!("`towline refresh {name}` carries it out, `towline show {name}` tells where it stands"),
-        );
+    if let Some(stop) = &service.life.stop {
+        let failure = failure(format!("interrupted: the stop of service {name} is recorded and goes on"));
+        let when =
+            if app.now() < stop.due { format!(", from {} on", moment(stop.due)) } else { String::new() };
+        return failure.hint(format!(
+            "`towline refresh {name}` carries it out{when}; `towline show {name}` tells where it stands"
+        ));
     }
     failure(format!("interrupted: service {name} is {status} and is left as it is"))
         .hint(format!("`towline wait {name}` goes on waiting, `towline stop {name}` ends it"))

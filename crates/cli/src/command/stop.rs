@@ -52,15 +52,23 @@ impl From<EndAs> for EndStatus {
     }
 }
 
-/// Stops services, one after the other; one that cannot be stopped keeps none of the others.
+/// Stops services; one that cannot be stopped keeps none of the others. All wishes are recorded before any end is
+/// waited for.
 pub(super) async fn stop(app: &App, args: &StopArgs) -> Outcome<()> {
     let mut services = Vec::with_capacity(args.services.len());
     for word in &args.services {
         services.push(app.find(word).await?);
     }
-    let mut failures = Vec::new();
+    let (mut stopping, mut failures) = (Vec::with_capacity(services.len()), Vec::new());
     for service in &services {
-        match stop_one(app, service, args).await {
+        match wish(app, service, args).await {
+            Ok(Some(service)) => stopping.push(service),
+            Ok(None) => {}
+            Err(failure) => failures.push(failure),
+        }
+    }
+    for service in &stopping {
+        match wait_for_end(app, service, args).await {
             Ok(()) => {}
             Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
             Err(failure) => failures.push(failure),
@@ -69,26 +77,30 @@ pub(super) async fn stop(app: &App, args: &StopArgs) -> Outcome<()> {
     app.conclude(failures)
 }
 
-async fn stop_one(app: &App, service: &Service, args: &StopArgs) -> Outcome<()> {
+/// Records the wish to stop a service and acts on it if it is due; `None` if the service has ended already.
+async fn wish(app: &App, service: &Service, args: &StopArgs) -> Outcome<Option<Service>> {
     let name = &service.spec.name;
     if service.status().is_terminal() {
         say_ended(app, service);
-        return Ok(());
+        return Ok(None);
     }
     let engine = app.target(&service.spec.profile).await?.engine;
-    let service = match engine.stop(service.id, args.delay.0, args.status.into()).await {
-        Ok(service) => service,
+    match engine.stop(service.id, args.delay.0, args.status.into()).await {
+        Ok(service) => Ok(Some(service)),
         Err(EngineError::Refused(Refusal::Ended { .. })) => {
             say_ended(app, &app.find(&service.id.to_string()).await?);
-            return Ok(());
+            Ok(None)
         }
-        Err(error) => return Err(error).during(|| format!("failed to stop service {name}")),
-    };
+        Err(error) => Err(error).during(|| format!("failed to stop service {name}")),
+    }
+}
+
+async fn wait_for_end(app: &App, service: &Service, args: &StopArgs) -> Outcome<()> {
     if args.no_wait {
-        return say_wish(app, &service);
+        return say_wish(app, service);
     }
     let limit = args.delay.0.saturating_add(PATIENCE);
-    match follow(app, &service, &[], Some(limit)).await? {
+    match follow(app, service, &[], Some(limit)).await? {
         Followed::Done(_) => Ok(()),
         Followed::OutOfTime(service) => say_wish(app, &service),
     }

@@ -146,7 +146,14 @@ impl Life {
     pub fn why(&self) -> String {
         match &self.phase {
             Phase::Intent => "recorded; nothing is sent to the scheduler yet".into(),
-            Phase::Sending { .. } => "sent to the scheduler; its answer is awaited".into(),
+            Phase::Sending { .. } => match self.absent_since {
+                None => "sent to the scheduler; its answer is awaited".into(),
+                Some(since) => format!(
+                    "sent to the scheduler, its answer is lost; no job was found since {since}, and none is submitted \
+                     again before {}",
+                    since.plus(self.terms.settle)
+                ),
+            },
             Phase::Accepted { job } => format!("accepted as job {}", job.id),
             Phase::Pending { job } => match &job.reason {
                 Some(reason) => format!("job {} waits in the queue: {reason}", job.id),
