@@ -89,11 +89,10 @@ fn a_disk_that_is_full() {
 fn a_ledger_that_is_garbage() {
     let lab = Lab::new();
     let url = lab.run_web("web", &[]);
+    let settle =
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')";
+    python(&lab, settle).finish(SOON).ok();
     let good = fs::read(ledger(&lab)).unwrap();
-    let side = |end: &str| PathBuf::from(format!("{}{end}", ledger(&lab).display()));
-    for end in ["-wal", "-shm"] {
-        assert!(!side(end).exists() || fs::read(side(end)).unwrap().is_empty() || end == "-shm", "{end}");
-    }
     let garbage = "this is no database\n".repeat(200);
     fs::write(ledger(&lab), &garbage).unwrap();
     lab.run("other", &STAY).fails(3, &["towline.db", "hint: move it away or restore a copy"]);

@@ -55,7 +55,7 @@ fn a_host_that_refuses_the_key() {
     };
     let lab = lab_with(stranger);
     let run = assert_no_way(&lab, 6, &["login refused the login", "Permission denied (publickey)"]);
-    run.says(&["hint: `ssh login` must get in without a question"]);
+    run.says(&["login` must get in without a question: check the user, the key"]);
 }
 
 /// The cluster's configuration with another file of known host keys.

@@ -78,7 +78,7 @@ fn a_command_that_listens_on_the_wrong_port() {
     let lab = Lab::new();
     let words = ["--grace", "12", "--health", "/", "--", "python3", "-m", "http.server", "18999"];
     let run = lab.run("web", &words).fails(8, &["ended as TIMEOUT", "grace period of 12 s"]);
-    run.says(&["listens on port 18999, not on", "hint: the server never listened on its port"]);
+    run.says(&["listens on port 18999 and not", "hint: the server never listened on its port"]);
     assert_ended(&lab, "TIMEOUT", "grace period");
     assert_no_jobs(&lab);
     let states: Vec<String> = lab.jobs().into_values().collect();

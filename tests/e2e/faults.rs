@@ -1,46 +1,13 @@
 //! When things break: doubt ends nothing, cancels nothing, and what is doubtful says so.
 
+use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
-
+use crate::doubt::{assert_back, assert_doubtful};
 use crate::harness::{Fault, Lab, SOON, eventually, get};
 
 const STAY: [&str; 5] = ["--health", "/", "--", "sleep", "600"];
-
-/// `ls` ends well, warns in these words, and still tells of `web`, which has not ended.
-#[track_caller]
-fn assert_doubtful(lab: &Lab, word: &str) -> Value {
-    // What was learnt less than two seconds ago is not asked again.
-    let listed = eventually("a warning", SOON, || {
-        let listed = lab.towline(&["ls", "--json"]).code(0);
-        listed.stderr.starts_with("warning: ").then_some(listed)
-    });
-    let services: Value = serde_json::from_str(&listed.says(&[word]).stdout).unwrap();
-    let [service] = services.as_array().unwrap().as_slice() else { panic!("{services}") };
-    assert!(["HEALTHY", "UNHEALTHY"].contains(&service["status"].as_str().unwrap()), "{service}");
-    assert!(service["doubt"]["why"].as_str().unwrap().contains(word), "{service}");
-    assert!(service["observed_at"].is_string() && service["cause"].is_null(), "{service}");
-    let table = lab.towline(&["ls"]).code(0);
-    assert!(table.stdout.contains("last known") && table.stdout.contains("ago"), "{table:?}");
-    service.clone()
-}
-
-/// All is as it was before: the one job, and the URL, which answers again.
-#[track_caller]
-fn assert_back(lab: &Lab, url: &str) {
-    eventually("the URL", Duration::from_secs(60), || {
-        lab.towline(&["ls"]).code(0);
-        get(url).is_ok_and(|page| page.status == 200).then_some(())
-    });
-    let back = lab.wait_for("web", "HEALTHY", SOON);
-    assert_eq!(back["url"], url, "{back}");
-    assert!(back["doubt"].is_null(), "{back}");
-    assert_eq!(lab.living_jobs(), [back["job_id"].as_str().unwrap()], "the same job, and no other");
-    let history = lab.history("web");
-    assert!(!history.iter().any(|to| ["STOPPED", "TIMEOUT", "FAILED"].contains(&to.as_str())), "{history:?}");
-    assert_eq!(lab.ssh_processes().len(), 1, "{:?}", lab.ssh_processes());
-}
 
 #[test]
 fn the_login_host_refuses_connections() {
@@ -64,7 +31,7 @@ fn the_login_host_refuses_connections() {
         (service["status"] == "STOPPED").then_some(service)
     });
     assert_eq!(ended["cause"], "stopped on request");
-    assert!(std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).is_err());
+    assert!(TcpStream::connect(url.strip_prefix("http://").unwrap()).is_err());
     assert_eq!(lab.living_jobs(), Vec::<String>::new());
 }
 
@@ -77,13 +44,24 @@ fn the_login_host_drops_all_sessions() {
 }
 
 #[test]
-fn the_network_is_gone() {
+fn the_network_is_gone_for_a_moment() {
     let lab = Lab::alone();
     let url = lab.run_web("web", &[]);
+    let master = lab.ssh_processes();
     let fault = Fault::start(&["login-link"]);
-    assert_doubtful(&lab, "");
-    fault.end();
+    let asked = thread::scope(|scope| {
+        let asked = scope.spawn(|| get(&url).map(|page| page.status));
+        let listed = lab.start(&["ls"]);
+        let login = ([10, 77, 1, 2], 22).into();
+        assert!(TcpStream::connect_timeout(&login, Duration::from_secs(3)).is_err());
+        assert!(!asked.is_finished());
+        fault.end();
+        listed.finish(SOON).code(0);
+        asked.join().unwrap()
+    });
+    assert_eq!(asked.unwrap(), 200, "what was under way arrives");
     assert_back(&lab, &url);
+    assert_eq!(lab.ssh_processes(), master, "it took no other login");
 }
 
 #[test]
@@ -126,7 +104,7 @@ fn forwarding_is_forbidden() {
     let fault = Fault::start(&["forwarding"]);
     let server = ["--health", "/", "--grace", "5", "--", "python3", "-m", "http.server", "{port}"];
     lab.run("web", &[&["--detach"][..], &server].concat()).ok();
-    let waited = lab.towline(&["wait", "web", "--timeout", "20"]).code(124);
+    let waited = lab.towline(&["wait", "web", "--timeout", "10"]).code(124);
     let service = lab.show("web");
     assert_eq!(service["status"], "STARTING", "grace ends only on a ping that was made");
     assert!(service["why"].as_str().unwrap().contains("administratively prohibited"), "{service}");
@@ -150,6 +128,6 @@ fn a_node_loses_its_power() {
         (service["status"] == "FAILED").then_some(service)
     });
     assert!(ended["cause"].as_str().unwrap().contains("node failed"), "{ended}");
-    assert!(std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).is_err());
+    assert!(TcpStream::connect(url.strip_prefix("http://").unwrap()).is_err());
     fault.end();
 }

@@ -4,11 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a story ends where it finds something else than it expects")]
 
+mod absence;
 mod allotted_time;
 mod bad_ledger;
 mod bad_logins;
 mod bad_services;
 mod bad_words;
+mod doubt;
 mod faults;
 mod harness;
 mod interrupt;

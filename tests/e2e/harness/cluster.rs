@@ -18,8 +18,6 @@ static PEACE: RwLock<()> = RwLock::new(());
 pub(crate) enum Guard {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
-    /// None: whatever happens to the cluster, the story must come out the same.
-    Careless,
 }
 
 impl Guard {

@@ -1,5 +1,6 @@
 //! A researcher's machine: a home with nothing in it but the profile `lab`.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ const ALICE: Host = on("login").as_("alice");
 /// A home on this machine and one on the cluster. Whatever runs for it ends when it is dropped.
 pub(crate) struct Lab {
     dir: TempDir,
-    _guard: Guard,
+    guard: RefCell<Option<Guard>>,
 }
 
 impl Lab {
@@ -46,7 +47,15 @@ impl Lab {
         for part in ["home", "run"] {
             fs::create_dir(dir.path().join(part)).unwrap();
         }
-        Self { dir, _guard: guard }
+        Self { dir, guard: RefCell::new(Some(guard)) }
+    }
+
+    /// Goes through a part of the story that must come out the same whatever faults there are meanwhile.
+    pub(crate) fn come_what_may<T>(&self, part: impl FnOnce() -> T) -> T {
+        self.guard.take();
+        let result = part();
+        self.guard.replace(Some(Guard::shared()));
+        result
     }
 
     /// Adds the profile `lab` with that configuration of ssh and further options.
@@ -238,6 +247,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.guard.get_mut().get_or_insert_with(Guard::shared);
         self.disconnect();
         self.clean_cluster();
     }

@@ -4,10 +4,12 @@ mod cluster;
 mod http;
 mod lab;
 mod process;
+mod relay;
 mod wait;
 
 pub(crate) use cluster::{Fault, Guard, Host, cluster_script, on, state_dir};
 pub(crate) use http::{get, post_stream};
 pub(crate) use lab::Lab;
 pub(crate) use process::{Output, Running};
+pub(crate) use relay::Relay;
 pub(crate) use wait::{SOON, eventually};
