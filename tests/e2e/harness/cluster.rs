@@ -1,8 +1,9 @@
 //! The cluster that the stories play on: its hosts, its faults, and who may disturb it when.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::process::{Output, Running};
@@ -13,6 +14,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Faults hit everybody: who makes one has the cluster alone.
 static PEACE: RwLock<()> = RwLock::new(());
 
+/// Two runs of the stories at a time would disturb one another: the second waits until the first has ended.
+static ONE_RUN: LazyLock<File> = LazyLock::new(|| {
+    let file = File::open(state_dir().join("ssh_config")).unwrap();
+    file.lock().unwrap();
+    file
+});
+
 /// The right to use the cluster, shared with other stories or alone.
 #[expect(dead_code, reason = "held, never read")]
 pub(crate) enum Guard {
@@ -22,10 +30,12 @@ pub(crate) enum Guard {
 
 impl Guard {
     pub(crate) fn shared() -> Self {
+        LazyLock::force(&ONE_RUN);
         Self::Shared(PEACE.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn alone() -> Self {
+        LazyLock::force(&ONE_RUN);
         Self::Alone(PEACE.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
