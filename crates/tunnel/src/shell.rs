@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use openssh::{Child, Error, Session, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use towline_core::ports::{RemoteShell, ShellError, ShellOutput, ShellScript};
 
 use crate::error::SshError;
@@ -22,6 +22,10 @@ use crate::mux::is_session_refusal;
 /// `ssh host command` (for bash `~/.bashrc`, for zsh `~/.zshenv`, for tcsh `~/.cshrc`, for fish `config.fish`). That is where
 /// a site's Slurm has to be on the `PATH` for other tools as well; a profile may be slow, may ask, may replace the shell.
 const COMMAND: &str = "exec /bin/sh -c '/bin/sh -s; exit $?'";
+
+/// How long the host may take to open a session on a connection that is there. The master itself notices a network that
+/// drops everything only after 45 s.
+const OPENED: Duration = Duration::from_secs(10);
 
 /// How long to wait before asking again for a session that the host refused; ended ones are freed late.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -41,17 +45,18 @@ impl SshShell {
         Self { master }
     }
 
-    /// Opens a session with the constant command, once one is free.
-    async fn start<'a>(&'a self, session: &'a Session) -> Result<Started<'a>, Error> {
+    /// Opens a session with the constant command, once one is free; `None` if the host does not answer.
+    async fn start<'a>(&'a self, session: &'a Session) -> Result<Option<Started<'a>>, Error> {
         let permit =
             self.master.sessions.acquire().await.map_err(|closed| Error::Master(io::Error::other(closed)))?;
         loop {
             let mut command = session.raw_command(COMMAND);
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            match command.spawn().await {
-                Ok(child) => return Ok(Started { child, _permit: permit }),
-                Err(error) if is_session_refusal(&error) => sleep(ASK_AGAIN).await,
-                Err(error) => return Err(error),
+            match timeout(OPENED, command.spawn()).await {
+                Ok(Ok(child)) => return Ok(Some(Started { child, _permit: permit })),
+                Ok(Err(error)) if is_session_refusal(&error) => sleep(ASK_AGAIN).await,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Ok(None),
             }
         }
     }
@@ -74,15 +79,17 @@ impl RemoteShell for SshShell {
         let not_sent = |source: SshError| ShellError::NotSent { host: host(), source: source.into() };
         let session = self.master.session().await.map_err(not_sent)?;
         let until = Instant::now() + script.deadline;
+        let late = |limit: Duration| {
+            let words = format!("no session was opened within {} s", limit.as_secs());
+            not_sent(SshError::TimedOut { host: host(), words })
+        };
         let started = match timeout_at(until, self.start(&session)).await {
-            Ok(Ok(started)) => started,
+            Ok(Ok(Some(started))) => started,
+            Ok(Ok(None)) => return Err(late(OPENED)),
             Ok(Err(error)) => {
                 return Err(not_sent(SshError::Master { host: host(), source: error.into() }));
             }
-            Err(_) => {
-                let words = format!("no session was opened within {} s", script.deadline.as_secs());
-                return Err(not_sent(SshError::TimedOut { host: host(), words }));
-            }
+            Err(_) => return Err(late(script.deadline)),
         };
         match timeout_at(until, converse(started.child, &framed(&script.text))).await {
             Ok(Ok(output)) => Ok(output),

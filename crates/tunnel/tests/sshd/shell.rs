@@ -98,6 +98,19 @@ async fn a_host_that_opens_no_session_in_time_was_sent_nothing() {
 }
 
 #[tokio::test]
+async fn a_host_that_answers_nothing_is_given_up_before_its_master_notices() {
+    let Some(sshd) = Sshd::start() else { return };
+    let shell = SshShell::new(sshd.master());
+    run(&shell, "true").await;
+    sshd.freeze(true);
+    let result = shell.run(&ShellScript { text: "true".into(), deadline: Duration::from_secs(600) }).await;
+    sshd.freeze(false);
+    let Err(ShellError::NotSent { source, .. }) = result else { panic!("{result:?}") };
+    let late = source.downcast_ref::<SshError>();
+    assert!(matches!(late, Some(SshError::TimedOut { .. })), "{late:?}");
+}
+
+#[tokio::test]
 async fn noise_of_a_login_shell_stands_before_the_output() {
     let noisy = "ForceCommand echo Welcome; echo motd >&2; exec bash -c \"$SSH_ORIGINAL_COMMAND\"";
     let Some(sshd) = Sshd::start_with(noisy) else { return };
