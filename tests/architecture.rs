@@ -130,7 +130,7 @@ fn source_files_stay_readable() {
     sources(&root().join("crates"), &mut found);
     let long: Vec<_> = found
         .iter()
-        .filter(|(_, text)| text.lines().count() > 500)
+        .filter(|(_, text)| text.lines().count() > 400)
         .map(|(path, text)| format!("{} has {} lines", path.display(), text.lines().count()))
         .collect();
     assert!(long.is_empty(), "{long:#?}");

@@ -1,7 +1,6 @@
 //! How a command ends: its exit code, and every library's error turned into one with a hint.
 
-use std::fmt::Display;
-use std::io;
+use std::{fmt::Display, io};
 
 use towline_core::engine::EngineError;
 use towline_core::lifecycle::Refusal;
