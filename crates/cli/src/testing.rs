@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use towline_core::id::{JobId, ServiceId};
-use towline_core::lifecycle::{Cause, EndStatus, Ending, Job, Phase, Terms};
+use towline_core::lifecycle::{Cause, EndStatus, Ending, Job, Phase, Stage, Terms};
 use towline_core::resources::Resources;
 use towline_core::service::Service;
 use towline_core::spec::ServiceSpec;
@@ -37,7 +37,7 @@ pub(crate) fn healthy(mut service: Service) -> Service {
     let mut job = Job::accepted(JobId::new("4711"));
     job.word = Some("RUNNING".into());
     job.node = Some("c1".into());
-    service.life.phase = Phase::Healthy { job };
+    service.life.phase = Phase::Live { stage: Stage::Healthy, job };
     service
 }
 

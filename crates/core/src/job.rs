@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::JobId;
+use crate::time::Timestamp;
 
 /// Where a job stands in its scheduler. A word that an adapter does not know is no state: it is [`Sight::Unseen`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waits in the queue, held or requeued jobs included. Comes next: an allocation, or an end.
@@ -26,7 +27,7 @@ pub enum JobState {
 }
 
 /// How a job ended, as its scheduler tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobEnd {
     /// In which way.
     pub outcome: Outcome,
@@ -37,7 +38,7 @@ pub struct JobEnd {
 }
 
 /// The ways in which a job ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// By itself, with exit code 0.
@@ -61,7 +62,7 @@ pub enum Outcome {
 }
 
 /// Exit code and signal of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExitStatus {
     /// The exit code, 0 to 255.
     pub code: u8,
@@ -79,7 +80,7 @@ impl fmt::Display for ExitStatus {
 }
 
 /// One job as its scheduler reports it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobReport {
     /// The scheduler's id.
     pub id: JobId,
@@ -100,7 +101,7 @@ pub struct JobReport {
 }
 
 /// What one look at the scheduler tells of one service's job. Three answers, never two.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sight {
     /// The scheduler knows it.
     Seen(JobReport),
@@ -134,7 +135,7 @@ impl Place {
 }
 
 /// Everything that one look tells of one service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sighting {
     /// What the scheduler says.
     pub sight: Sight,
@@ -143,11 +144,19 @@ pub struct Sighting {
     /// The exit status that the job's last line left behind, of its present run. Evidence where the scheduler knows
     /// nothing; it never overrules the scheduler.
     pub exit: Option<ExitStatus>,
+    /// When that was, by the scheduler's own clock; `None` if it does not tell. Only its differences count: the clocks
+    /// of this machine and of a cluster need not agree.
+    pub at: Option<Timestamp>,
 }
 
 impl Sighting {
     /// A look that found out nothing, and why.
     pub fn unseen(why: impl Into<String>) -> Self {
-        Self { sight: Sight::Unseen(why.into()), place: None, exit: None }
+        Self { sight: Sight::Unseen(why.into()), place: None, exit: None, at: None }
+    }
+
+    /// A look that missed the job with authority, at `at` by the scheduler's own clock.
+    pub const fn absent(at: Option<Timestamp>) -> Self {
+        Self { sight: Sight::Absent, place: None, exit: None, at }
     }
 }

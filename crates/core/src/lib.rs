@@ -5,9 +5,11 @@
 //! mints no random number.
 
 pub mod engine;
+mod explain;
 pub mod id;
 pub mod job;
 pub mod lifecycle;
+mod phase_record;
 pub mod ports;
 pub mod resources;
 pub mod runner;

@@ -69,7 +69,7 @@ fn sighting() -> impl Strategy<Value = Fact> {
     let sight = prop_oneof![8 => report(), 1 => Just(Sight::Absent)];
     let exit = prop::option::weighted(0.1, Just(ExitStatus { code: 1, signal: None }));
     (sight, prop::option::weighted(0.8, place()), exit)
-        .prop_map(|(sight, place, exit)| Fact::Job(Sighting { sight, place, exit }))
+        .prop_map(|(sight, place, exit)| Fact::Job(Sighting { sight, place, exit, at: None }))
 }
 
 fn tunnel() -> impl Strategy<Value = Fact> {

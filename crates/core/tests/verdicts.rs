@@ -30,16 +30,16 @@ fn seen(state: JobState) -> Fact {
         word: String::new(),
         node: None,
         reason: None,
-        running_for: running.then_some(Duration::ZERO),
+        running_for: None,
         time_left: None,
         run: running.then_some(1),
         state,
     };
-    Fact::Job(Sighting { sight: Sight::Seen(report), place: running.then(place), exit: None })
+    Fact::Job(Sighting { sight: Sight::Seen(report), place: running.then(place), exit: None, at: None })
 }
 
 fn absent() -> Fact {
-    Fact::Job(Sighting { sight: Sight::Absent, place: None, exit: None })
+    Fact::Job(Sighting::absent(None))
 }
 
 fn ping(echo: Echo) -> Fact {
@@ -181,4 +181,43 @@ fn a_clock_that_was_ahead_holds_up_nothing() {
     let began = sending().observe(&seen(JobState::Running), ahead);
     let back = began.observe(&seen(JobState::Running), at(1)).observe(&seen(JobState::Running), at(601));
     assert_eq!(back.observe(&silence(), at(601)).status(), Status::Timeout);
+}
+
+#[test]
+fn a_clock_that_jumps_forward_spends_no_grace() {
+    let day = 86_400;
+    let after_jump = |secs| {
+        let report = JobReport {
+            id: JobId::new("1"),
+            word: String::new(),
+            node: None,
+            reason: None,
+            running_for: Some(Duration::from_secs(secs)),
+            time_left: None,
+            run: Some(1),
+            state: JobState::Running,
+        };
+        Fact::Job(Sighting { sight: Sight::Seen(report), place: Some(place()), exit: None, at: None })
+    };
+    let jumped = starting().observe(&silence(), at(day)).observe(&after_jump(5), at(day));
+    let silent = jumped.observe(&silence(), at(day));
+    assert_eq!(silent.status(), Status::Starting, "it has run for 5 s");
+    let spent = silent.observe(&after_jump(605), at(day + 600)).observe(&silence(), at(day + 600));
+    assert_eq!(spent.status(), Status::Timeout);
+}
+
+#[test]
+fn a_clock_that_jumps_forward_settles_no_absence() {
+    let missed = |secs| Fact::Job(Sighting::absent(Some(Timestamp::from_secs(secs))));
+    let sent = sending().observe(&missed(7_000), at(1));
+    let jumped = sent.observe(&missed(7_002), at(86_400));
+    assert_eq!((jumped.status(), jumped.plan(at(86_400)).actions), (Status::Submitted, vec![]));
+    let settled = jumped.observe(&missed(7_300), at(86_700));
+    assert_eq!(settled.plan(at(86_700)).actions, [Action::Submit]);
+
+    let lost = healthy().observe(&missed(7_000), at(1)).observe(&missed(7_002), at(86_400));
+    assert!(!lost.status().is_terminal(), "the cluster has missed it for 2 s");
+    assert_eq!(lost.observe(&missed(7_300), at(86_700)).cause(), Some(&Cause::Vanished));
+    let restarted = lost.observe(&missed(100), at(86_700));
+    assert!(!restarted.status().is_terminal(), "a cluster whose clock went back is asked again");
 }

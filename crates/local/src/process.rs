@@ -32,11 +32,14 @@ pub(crate) fn is_running(key: JobKey, id: ServiceId) -> io::Result<bool> {
 
 /// How long ago a process started that did so `start` clock ticks after boot.
 pub(crate) fn running_for(start: u64) -> Option<Duration> {
-    let uptime = fs::read_to_string("/proc/uptime").ok()?;
-    let uptime: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
-    let uptime = Duration::try_from_secs_f64(uptime).ok()?;
     let ticks = rustix::param::clock_ticks_per_second().max(1);
-    Some(uptime.saturating_sub(Duration::from_millis(start.saturating_mul(1000) / ticks)))
+    Some(uptime()?.saturating_sub(Duration::from_millis(start.saturating_mul(1000) / ticks)))
+}
+
+/// For how long this machine has been up, asleep or awake: a clock that never jumps (proc(5)).
+pub(crate) fn uptime() -> Option<Duration> {
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    Duration::try_from_secs_f64(uptime.split_ascii_whitespace().next()?.parse().ok()?).ok()
 }
 
 /// The name of this host.

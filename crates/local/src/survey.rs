@@ -7,6 +7,7 @@ use towline_core::id::{JobId, ServiceId};
 use towline_core::job::{ExitStatus, JobEnd, JobReport, JobState, Outcome, Sight, Sighting};
 use towline_core::ports::Subject;
 use towline_core::runner::PublishedExit;
+use towline_core::time::Timestamp;
 
 use crate::job::{JobKey, JobRecord};
 use crate::process;
@@ -14,7 +15,9 @@ use crate::store::{ReadError, ServiceDir};
 
 /// Says what is known of a subject; whatever cannot be read harms it alone.
 pub(crate) fn look(dir: &ServiceDir, subject: &Subject) -> Sighting {
-    try_look(dir, subject).unwrap_or_else(|error| Sighting::unseen(error_chain(&error)))
+    let at = process::uptime().map(|uptime| Timestamp::from_micros(0).plus(uptime));
+    let sighting = try_look(dir, subject).unwrap_or_else(|error| Sighting::unseen(error_chain(&error)));
+    Sighting { at, ..sighting }
 }
 
 fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> {
@@ -24,7 +27,7 @@ fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> 
     let Some(job) = subject.job.clone().or_else(|| record.as_ref().map(|record| record.job.clone())) else {
         return Ok(match starting {
             true => Sighting::unseen("its job is being started"),
-            false => Sighting { sight: Sight::Absent, place: None, exit: None },
+            false => Sighting::absent(None),
         });
     };
     let Some(key) = JobKey::parse(&job) else {
@@ -81,7 +84,7 @@ fn live(dir: &ServiceDir, seen: &Seen, cancelled: bool) -> Sighting {
     }
     // An unreadable place is none: the job's own state is what must not be lost.
     let place = dir.place().ok().flatten().filter(|place| place.job == seen.job).map(|place| place.place);
-    Sighting { sight: Sight::Seen(report), place, exit: exit.map(|exit| exit.exit) }
+    Sighting { sight: Sight::Seen(report), place, exit: exit.map(|exit| exit.exit), at: None }
 }
 
 fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
@@ -89,7 +92,7 @@ fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
     if told.is_none() && process::members(seen.id, None).is_ok_and(|processes| !processes.is_empty()) {
         let reason = "the job's shell was killed and left its server behind: stop the service to end it";
         let report = seen.report(JobState::Leaving, "COMPLETING", Some(reason.to_owned()));
-        return Sighting { sight: Sight::Seen(report), place: None, exit: None };
+        return Sighting { sight: Sight::Seen(report), place: None, exit: None, at: None };
     }
     let (outcome, word, reason) = match &exit {
         _ if cancelled => (Outcome::Cancelled, "CANCELLED", None),
@@ -102,7 +105,7 @@ fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
     };
     let end = JobEnd { outcome, exit: told, reason: reason.clone() };
     let report = seen.report(JobState::Ended(end), word, reason);
-    Sighting { sight: Sight::Seen(report), place: None, exit: told }
+    Sighting { sight: Sight::Seen(report), place: None, exit: told, at: None }
 }
 
 fn why_gone(seen: &Seen) -> String {

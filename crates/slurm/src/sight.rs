@@ -14,6 +14,10 @@ use crate::state::{Source, Standing, by_whom, exit_status, standing};
 /// Judges what `answer` tells of `subject`. The queue comes first: it knows of an end or a requeue before
 /// accounting does. Only if both answered and neither knows the job is it absent.
 pub(crate) fn sighting(subject: &Subject, answer: &Answer) -> Sighting {
+    Sighting { at: answer.at, ..judge(subject, answer) }
+}
+
+fn judge(subject: &Subject, answer: &Answer) -> Sighting {
     let records = answer.records.get(&subject.id);
     if let Some(row) = queued(subject, &answer.queue) {
         return from_queue(row, accounted(subject, Some(&row.job), answer), records);
@@ -25,7 +29,7 @@ pub(crate) fn sighting(subject: &Subject, answer: &Answer) -> Sighting {
         Some(words) => Sighting::unseen(format!(
             "the queue does not list the job, and accounting gave no answer: {words}"
         )),
-        None => Sighting { sight: Sight::Absent, place: None, exit: absent_exit(subject, records) },
+        None => Sighting { exit: absent_exit(subject, records), ..Sighting::absent(None) },
     }
 }
 
@@ -77,7 +81,7 @@ fn from_queue(row: &QueueRow, accounted: Option<&AccountingRow>, records: Option
         run: row.start.filter(|_| begun).and_then(|start| u64::try_from(start).ok()),
     };
     let live = !matches!(report.state, JobState::Ended(_));
-    Sighting { sight: Sight::Seen(report), place: place.filter(|_| live), exit }
+    Sighting { sight: Sight::Seen(report), place: place.filter(|_| live), exit, at: None }
 }
 
 fn from_accounting(subject: &Subject, row: &AccountingRow, records: Option<&Records>) -> Sighting {
@@ -118,7 +122,7 @@ fn from_accounting(subject: &Subject, row: &AccountingRow, records: Option<&Reco
         run: row.start.and_then(|start| u64::try_from(start).ok()),
     };
     let exit = records.and_then(|records| records.exit(run));
-    Sighting { sight: Sight::Seen(report), place: None, exit }
+    Sighting { sight: Sight::Seen(report), place: None, exit, at: None }
 }
 
 /// How a job that nobody knows any more ended, as its last run told itself.

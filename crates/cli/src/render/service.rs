@@ -134,13 +134,7 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
 pub(crate) fn ended_at(service: &Service) -> Option<Timestamp> {
     match &service.life.phase {
         Phase::Ended(ending) => Some(ending.at),
-        Phase::Intent
-        | Phase::Sending { .. }
-        | Phase::Accepted { .. }
-        | Phase::Pending { .. }
-        | Phase::Starting { .. }
-        | Phase::Healthy { .. }
-        | Phase::Unhealthy { .. } => None,
+        Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => None,
     }
 }
 

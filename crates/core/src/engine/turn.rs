@@ -76,10 +76,9 @@ impl Entry {
         for (news, at) in &self.news {
             let life = &self.service.life;
             match news {
-                News::Fact(fact) if is_outdated(fact, *at, &saved.life, now) => {}
                 News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
                     if is_sent_since(&saved.life, self.sent_at) => {}
-                News::Fact(fact) => self.service.life = life.observe(fact, *at),
+                News::Fact(fact) => self.service.life = life.observe_late(fact, *at, now),
                 News::Request(request) => match life.request(request, *at) {
                     Ok(life) => self.service.life = life,
                     Err(refusal) => self.refused = Some(refusal),
@@ -301,18 +300,6 @@ impl Engine {
         let id: ServiceId = entry.service.id;
         self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
     }
-}
-
-/// Whether a later look than the one that told `fact` at `at` is in `known` already. A look in the future is none
-/// (clocks jump).
-fn is_outdated(fact: &Fact, at: Timestamp, known: &Life, now: Timestamp) -> bool {
-    let last = match fact {
-        Fact::Job(_) => known.looked_at,
-        Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)) => known.ping.as_ref().map(|ping| ping.at),
-        Fact::Submitting | Fact::Submission(_) | Fact::Cancel(_) => None,
-        Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => None,
-    };
-    last.is_some_and(|last| at < last && last <= now)
 }
 
 /// Whether another submission than that of `ours` is under way: what is known of ours says nothing of that one.

@@ -7,7 +7,7 @@ use crate::job::{Place, Sighting};
 use crate::time::Timestamp;
 
 /// One thing learnt about a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
     /// The submission is about to be sent; recorded first, so that a job whose answer was lost is looked for.
     Submitting,
@@ -24,7 +24,7 @@ pub enum Fact {
 }
 
 /// What became of a submission.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Submission {
     /// The scheduler accepted it.
     Accepted(JobId),
@@ -37,7 +37,7 @@ pub enum Submission {
 }
 
 /// A way to a place from this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tunnel {
     /// Host to connect to: `127.0.0.1` for a forward, the place's own host where no tunnel is needed.
     pub host: String,
@@ -61,7 +61,7 @@ impl Tunnel {
 }
 
 /// What became of the tunnel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TunnelFact {
     /// It is open.
     Open(Tunnel),
@@ -74,7 +74,7 @@ pub enum TunnelFact {
 }
 
 /// One GET of the health path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ping {
     /// The place that it was meant for.
     pub place: Place,
@@ -83,7 +83,7 @@ pub struct Ping {
 }
 
 /// What came back from a ping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Echo {
     /// A 2xx response.
@@ -95,7 +95,7 @@ pub enum Echo {
 }
 
 /// What became of a cancel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CancelFact {
     /// The scheduler heard it. The job's end is still to be seen.
     Accepted,
@@ -104,7 +104,7 @@ pub enum CancelFact {
 }
 
 /// A ping that was made, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PingRecord {
     /// When.
     pub at: Timestamp,

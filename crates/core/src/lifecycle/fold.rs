@@ -6,6 +6,7 @@
 use super::fact::{CancelFact, Echo, Fact, Ping, Submission, TunnelFact};
 use super::life::{Doubt, Life, TunnelRecord};
 use super::phase::{Cause, Ending, Job, Phase};
+use super::stage::Stage;
 use super::status::EndStatus;
 use crate::id::JobId;
 use crate::job::{JobEnd, Outcome};
@@ -34,63 +35,54 @@ impl Life {
         life
     }
 
+    /// The life after `fact`, learnt at `at`, is told late, at `now`: nothing changes if a later look is known already.
+    /// A look in the future is none (clocks jump).
+    #[must_use]
+    pub fn observe_late(&self, fact: &Fact, at: Timestamp, now: Timestamp) -> Self {
+        let known = match fact {
+            Fact::Job(_) => self.looked_at,
+            Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)) => self.ping.as_ref().map(|ping| ping.at),
+            Fact::Submitting | Fact::Submission(_) | Fact::Cancel(_) => None,
+            Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => None,
+        };
+        let outdated = known.is_some_and(|known| at < known && known <= now);
+        if outdated { self.clone() } else { self.observe(fact, at) }
+    }
+
     fn fold_submitting(&mut self, now: Timestamp) {
-        match &self.phase {
+        match self.phase {
             Phase::Intent => {
-                self.absent_since = None;
+                self.absence = None;
                 self.phase = Phase::Sending { since: now };
             }
-            Phase::Sending { .. }
-            | Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Healthy { .. }
-            | Phase::Unhealthy { .. }
-            | Phase::Ended(_) => {}
+            Phase::Sending { .. } | Phase::Live { .. } | Phase::Ended(_) => {}
         }
     }
 
     fn fold_submission(&mut self, submission: &Submission, now: Timestamp) {
-        match submission {
-            Submission::Accepted(id) => self.adopt(id, now),
-            Submission::Refused(words) => match &self.phase {
-                Phase::Intent | Phase::Sending { .. } => {
-                    self.end(EndStatus::Failed, Cause::Refused(words.clone()), now);
-                }
-                Phase::Accepted { .. }
-                | Phase::Pending { .. }
-                | Phase::Starting { .. }
-                | Phase::Healthy { .. }
-                | Phase::Unhealthy { .. }
-                | Phase::Ended(_) => {}
-            },
-            Submission::NotSent(why) => match &self.phase {
-                // There is no job to cancel, and none is submitted any more.
-                Phase::Intent | Phase::Sending { .. } if self.stop.is_some() => self.end_as_wished(now),
-                Phase::Intent | Phase::Sending { .. } => {
-                    self.phase = Phase::Intent;
-                    self.doubt(why, now);
-                }
-                Phase::Accepted { .. }
-                | Phase::Pending { .. }
-                | Phase::Starting { .. }
-                | Phase::Healthy { .. }
-                | Phase::Unhealthy { .. }
-                | Phase::Ended(_) => {}
-            },
-            Submission::Unclear(why) => match &self.phase {
-                Phase::Intent => {
-                    self.phase = Phase::Sending { since: now };
-                    self.doubt(why, now);
-                }
-                Phase::Sending { .. } => self.doubt(why, now),
-                Phase::Accepted { .. }
-                | Phase::Pending { .. }
-                | Phase::Starting { .. }
-                | Phase::Healthy { .. }
-                | Phase::Unhealthy { .. }
-                | Phase::Ended(_) => {}
-            },
+        match (&self.phase, submission) {
+            (Phase::Intent | Phase::Sending { .. }, Submission::Refused(words)) => {
+                self.end(EndStatus::Failed, Cause::Refused(words.clone()), now);
+            }
+            // There is no job to cancel, and none is submitted any more.
+            (Phase::Intent | Phase::Sending { .. }, Submission::NotSent(_)) if self.stop.is_some() => {
+                self.end_as_wished(now);
+            }
+            (Phase::Intent | Phase::Sending { .. }, Submission::NotSent(why)) => {
+                self.phase = Phase::Intent;
+                self.doubt(why, now);
+            }
+            (Phase::Intent, Submission::Unclear(why)) => {
+                self.phase = Phase::Sending { since: now };
+                self.doubt(why, now);
+            }
+            (Phase::Sending { .. }, Submission::Unclear(why)) => self.doubt(why, now),
+            (Phase::Intent | Phase::Sending { .. }, Submission::Accepted(id)) => self.adopt(id, now),
+            (Phase::Live { .. } | Phase::Ended(_), Submission::Accepted(id)) => self.adopt(id, now),
+            (
+                Phase::Live { .. } | Phase::Ended(_),
+                Submission::Refused(_) | Submission::NotSent(_) | Submission::Unclear(_),
+            ) => {}
         }
     }
 
@@ -98,7 +90,7 @@ impl Life {
     pub(super) fn adopt(&mut self, id: &JobId, now: Timestamp) {
         match &mut self.phase {
             Phase::Intent | Phase::Sending { .. } => {
-                self.phase = Phase::Accepted { job: Job::accepted(id.clone()) };
+                self.phase = Phase::Live { stage: Stage::Accepted, job: Job::accepted(id.clone()) };
                 self.known(now);
                 self.looked_at = Some(now);
             }
@@ -106,12 +98,7 @@ impl Life {
                 ending.job = Some(Job::accepted(id.clone()));
                 ending.owes_cancel = true;
             }
-            Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Healthy { .. }
-            | Phase::Unhealthy { .. }
-            | Phase::Ended(_) => {}
+            Phase::Live { .. } | Phase::Ended(_) => {}
         }
     }
 
@@ -133,30 +120,26 @@ impl Life {
     }
 
     fn fold_cancel(&mut self, fact: &CancelFact, now: Timestamp) {
-        match &mut self.phase {
-            Phase::Ended(ending) => match fact {
-                CancelFact::Accepted => {
-                    ending.owes_cancel = false;
-                    self.doubt = None;
-                }
-                CancelFact::Failed(why) => self.doubt(why, now),
-            },
-            Phase::Intent
-            | Phase::Sending { .. }
-            | Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Healthy { .. }
-            | Phase::Unhealthy { .. } => {
-                let Some(stop) = &mut self.stop else { return };
-                match fact {
-                    CancelFact::Accepted => {
-                        stop.cancelled_at = Some(now);
-                        stop.failed = None;
-                    }
-                    CancelFact::Failed(why) => stop.failed = Some(Doubt::after(stop.failed.take(), why, now)),
-                }
+        match (&mut self.phase, fact, &mut self.stop) {
+            (Phase::Ended(ending), CancelFact::Accepted, _) => {
+                ending.owes_cancel = false;
+                self.doubt = None;
             }
+            (Phase::Ended(_), CancelFact::Failed(why), _) => self.doubt(why, now),
+            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. }, _, None) => {}
+            (
+                Phase::Intent | Phase::Sending { .. } | Phase::Live { .. },
+                CancelFact::Accepted,
+                Some(stop),
+            ) => {
+                stop.cancelled_at = Some(now);
+                stop.failed = None;
+            }
+            (
+                Phase::Intent | Phase::Sending { .. } | Phase::Live { .. },
+                CancelFact::Failed(why),
+                Some(stop),
+            ) => stop.failed = Some(Doubt::after(stop.failed.take(), why, now)),
         }
     }
 
@@ -181,14 +164,20 @@ impl Life {
         let job = self.phase.job().cloned();
         self.phase = Phase::Ended(Ending { status, cause, at: now, job, owes_cancel: false });
         self.stop = None;
-        self.absent_since = None;
+        self.absence = None;
         self.doubt = None;
         self.since = now;
     }
 
+    pub(super) fn move_to(&mut self, next: Stage) {
+        if let Phase::Live { stage, .. } = &mut self.phase {
+            *stage = next;
+        }
+    }
+
     pub(super) fn known(&mut self, now: Timestamp) {
         self.observed_at = Some(now);
-        self.absent_since = None;
+        self.absence = None;
         self.doubt = None;
     }
 

@@ -2,39 +2,31 @@
 
 use super::fact::{Echo, Ping, PingRecord};
 use super::life::Life;
-use super::phase::{Cause, Phase, Run};
+use super::phase::{Cause, Job, Phase, Run};
+use super::stage::Stage;
 use super::status::EndStatus;
 use crate::job::JobState;
 use crate::time::Timestamp;
 
 impl Life {
     pub(super) fn fold_ping(&mut self, ping: &Ping, now: Timestamp) {
-        let Some(run) = self.phase.job().and_then(|job| job.run.as_ref()) else { return };
+        let Phase::Live { stage, job: Job { run: Some(run), .. } } = &self.phase else { return };
         let Some(place) = run.place.as_ref().filter(|place| place.is_same_address(&ping.place)) else {
             return;
         };
-        let ours =
-            place.listening && self.is_verified(run, now) && run.ends_at.is_none_or(|ends_at| now < ends_at);
+        let in_time = run.ends_at.is_none_or(|ends_at| now < ends_at);
+        let ours = place.listening && in_time && self.is_verified(run, now);
         let counted = ours && ping.echo == Echo::Answered;
-        match &self.phase {
-            Phase::Intent | Phase::Sending { .. } | Phase::Ended(_) => return,
-            Phase::Accepted { job }
-            | Phase::Pending { job }
-            | Phase::Starting { job }
-            | Phase::Healthy { job }
-            | Phase::Unhealthy { job }
-                if counted =>
-            {
-                self.phase = Phase::Healthy { job: job.clone() };
-                self.known(now);
-            }
-            Phase::Healthy { .. } if self.is_cancelled() => {}
-            Phase::Healthy { job } => self.phase = Phase::Unhealthy { job: job.clone() },
-            Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Unhealthy { .. } => {}
+        let next = match counted {
+            true => stage.answered(),
+            // A server that is being stopped may be silent.
+            false if self.is_cancelled() => *stage,
+            false => stage.unanswered(),
+        };
+        if counted {
+            self.known(now);
         }
+        self.move_to(next);
         self.ping = Some(PingRecord { at: now, echo: ping.echo.clone(), counted });
         self.end_if_grace_is_spent(now);
     }
@@ -48,7 +40,7 @@ impl Life {
     /// word that it runs and a ping over a working way are younger than the end of that period. An answer that only
     /// came too late after that word is no silence.
     pub(super) fn end_if_grace_is_spent(&mut self, now: Timestamp) {
-        let Phase::Starting { job } = &self.phase else { return };
+        let Phase::Live { stage: Stage::Starting, job } = &self.phase else { return };
         let (Some(run), Some(ping), Some(JobState::Running)) = (&job.run, &self.ping, &job.state) else {
             return;
         };
@@ -60,8 +52,7 @@ impl Life {
         let over = run.since.plus(self.terms.grace);
         let spent = ping.at >= over && run.verified_at >= over && now >= over;
         if silent && spent && self.is_verified(run, now) && !self.is_cancelled() {
-            let grace = self.terms.grace;
-            self.end(EndStatus::Timeout, Cause::GraceSpent { grace }, now);
+            self.end(EndStatus::Timeout, Cause::GraceSpent { grace: self.terms.grace }, now);
             if let Phase::Ended(ending) = &mut self.phase {
                 ending.owes_cancel = true;
             }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Echo, PingRecord, Tunnel};
-use super::phase::{Cause, Job, Phase};
+use super::fact::{PingRecord, Tunnel};
+use super::phase::{Cause, Phase};
 use super::request::StopWish;
 use super::status::Status;
 use crate::time::Timestamp;
 
 /// The intervals that decide, fixed when a service is recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Terms {
     /// How long a running job may take until the first answer.
     pub grace: Duration,
@@ -39,7 +39,7 @@ impl Terms {
 ///
 /// [`Life::observe`] folds a fact, [`Life::request`] takes a wish, [`Life::plan`] says what is to be done now and when
 /// to ask again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Life {
     /// The intervals that decide.
     pub terms: Terms,
@@ -63,14 +63,14 @@ pub struct Life {
     pub looked_at: Option<Timestamp>,
     /// When anything was last known for sure: an answer of the scheduler, or a ping that counted.
     pub observed_at: Option<Timestamp>,
-    /// Since when authoritative answers have missed the job without a break.
-    pub absent_since: Option<Timestamp>,
+    /// Authoritative answers that have missed the job without a break.
+    pub absence: Option<Absence>,
     /// What could not be learnt or done, and why.
     pub doubt: Option<Doubt>,
 }
 
 /// An open tunnel and when that was last made sure of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TunnelRecord {
     /// The tunnel.
     pub tunnel: Tunnel,
@@ -78,8 +78,17 @@ pub struct TunnelRecord {
     pub checked_at: Timestamp,
 }
 
+/// Since when authoritative answers have missed the job without a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Absence {
+    /// By our clock.
+    pub since: Timestamp,
+    /// By the scheduler's own clock, where it tells.
+    pub told_since: Option<Timestamp>,
+}
+
 /// What was tried and came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Doubt {
     /// Since when.
     pub since: Timestamp,
@@ -118,7 +127,7 @@ impl Life {
             asked_at: None,
             looked_at: None,
             observed_at: None,
-            absent_since: None,
+            absence: None,
             doubt: None,
         }
     }
@@ -132,64 +141,7 @@ impl Life {
     pub const fn cause(&self) -> Option<&Cause> {
         match &self.phase {
             Phase::Ended(ending) => Some(&ending.cause),
-            Phase::Intent
-            | Phase::Sending { .. }
-            | Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Healthy { .. }
-            | Phase::Unhealthy { .. } => None,
-        }
-    }
-
-    /// Why it stands where it stands, as a sentence fragment for people.
-    pub fn why(&self) -> String {
-        match &self.phase {
-            Phase::Intent => "recorded; nothing is sent to the scheduler yet".into(),
-            Phase::Sending { .. } => match self.absent_since {
-                None => "sent to the scheduler; its answer is awaited".into(),
-                Some(since) => format!(
-                    "sent to the scheduler, its answer is lost; no job was found since {since}, and none is submitted \
-                     again before {}",
-                    since.plus(self.terms.settle)
-                ),
-            },
-            Phase::Accepted { job } => format!("accepted as job {}", job.id),
-            Phase::Pending { job } => match &job.reason {
-                Some(reason) => format!("job {} waits in the queue: {reason}", job.id),
-                None => format!("job {} waits in the queue", job.id),
-            },
-            Phase::Starting { job } => match &job.node {
-                Some(node) => format!("job {} runs on {node}; {}", job.id, self.no_answer_yet()),
-                None => format!("job {} runs; {}", job.id, self.no_answer_yet()),
-            },
-            Phase::Healthy { .. } => "the server answers".into(),
-            Phase::Unhealthy { job } => self.silence(job),
-            Phase::Ended(ending) => ending.cause.to_string(),
-        }
-    }
-
-    fn no_answer_yet(&self) -> String {
-        match self.ping.as_ref().map(|ping| &ping.echo) {
-            Some(Echo::NoRoute(what)) => format!("no way to the server: {what}"),
-            Some(Echo::Silent(what)) => format!("the server has not answered yet ({what})"),
-            Some(Echo::Answered) | None => "the server has not answered yet".into(),
-        }
-    }
-
-    fn silence(&self, job: &Job) -> String {
-        match (&self.ping, job.run.is_some()) {
-            (_, false) => format!("job {} does not run", job.id),
-            (Some(PingRecord { echo: Echo::Silent(what), .. }), true) => what.clone(),
-            (Some(PingRecord { echo: Echo::NoRoute(what), .. }), true) => {
-                format!("no way to the server: {what}")
-            }
-            (Some(PingRecord { echo: Echo::Answered, counted: false, .. }), true) => {
-                "something answers, but the scheduler has not confirmed the job lately".into()
-            }
-            (Some(PingRecord { echo: Echo::Answered, counted: true, .. }) | None, true) => {
-                "the server has not answered in this run of the job".into()
-            }
+            Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => None,
         }
     }
 
@@ -202,40 +154,12 @@ impl Life {
     pub const fn is_unfinished(&self) -> bool {
         match &self.phase {
             Phase::Ended(ending) => ending.owes_cancel || self.tunnel.is_some(),
-            Phase::Intent
-            | Phase::Sending { .. }
-            | Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Healthy { .. }
-            | Phase::Unhealthy { .. } => true,
+            Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => true,
         }
     }
 
     /// The open way to the server, as far as is known.
     pub fn open_tunnel(&self) -> Option<&Tunnel> {
         self.tunnel.as_ref().map(|record| &record.tunnel)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::JobId;
-
-    #[test]
-    fn a_start_that_takes_long_tells_what_the_pings_found() {
-        let why = |echo: Option<Echo>| {
-            let at = Timestamp::from_secs(1);
-            let job = Job { node: Some("c1".into()), ..Job::accepted(JobId::new("7")) };
-            let ping = echo.map(|echo| PingRecord { at, echo, counted: false });
-            let terms = Terms::with_grace(Duration::from_secs(600));
-            Life { phase: Phase::Starting { job }, ping, ..Life::new(terms, at) }.why()
-        };
-        assert_eq!(why(None), "job 7 runs on c1; the server has not answered yet");
-        let silent = Echo::Silent("404 Not Found".into());
-        assert_eq!(why(Some(silent)), "job 7 runs on c1; the server has not answered yet (404 Not Found)");
-        let no_route = Echo::NoRoute("forwarding is prohibited".into());
-        assert_eq!(why(Some(no_route)), "job 7 runs on c1; no way to the server: forwarding is prohibited");
     }
 }

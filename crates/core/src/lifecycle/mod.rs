@@ -12,12 +12,13 @@ mod life;
 mod phase;
 mod plan;
 mod request;
+mod stage;
 mod status;
-pub mod table;
 
 pub use fact::{CancelFact, Echo, Fact, Ping, PingRecord, Submission, Tunnel, TunnelFact};
-pub use life::{Doubt, Life, Terms, TunnelRecord};
+pub use life::{Absence, Doubt, Life, Terms, TunnelRecord};
 pub use phase::{Cause, Ending, Job, Phase, Run};
 pub use plan::{Action, Plan};
 pub use request::{Refusal, Request, StopWish};
+pub use stage::Stage;
 pub use status::{EndStatus, Status, UnknownStatus};

@@ -10,13 +10,14 @@ use super::fact::{Echo, Tunnel};
 use super::life::{Doubt, Life, TunnelRecord};
 use super::phase::{Ending, Job, Phase, Run};
 use super::request::StopWish;
+use super::stage::Stage;
 use super::status::Status;
 use crate::id::JobId;
 use crate::job::Place;
 use crate::time::Timestamp;
 
 /// One thing to do. Those of one plan may be done in any order; their answers are facts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Submit the job; fold [`super::Fact::Submitting`] and save first. Answers: [`super::Fact::Submission`].
     Submit,
@@ -50,7 +51,7 @@ pub enum Action {
 
 /// What to do now, and when to ask again if nothing else happens.
 #[must_use]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// What is to be done now; empty if there is only to wait.
     pub actions: Vec<Action>,
@@ -75,11 +76,7 @@ impl Life {
         let mut plan = match &self.phase {
             Phase::Intent => self.plan_submission(now),
             Phase::Sending { .. } => self.plan_survey(now),
-            Phase::Accepted { job }
-            | Phase::Pending { job }
-            | Phase::Starting { job }
-            | Phase::Healthy { job }
-            | Phase::Unhealthy { job } => self.plan_job(job, now),
+            Phase::Live { job, .. } => self.plan_job(job, now),
             Phase::Ended(ending) => self.plan_debts(ending, now),
         };
         plan.wake_at = plan.wake_at.map(|at| at.max(now));
@@ -172,18 +169,13 @@ impl Life {
     /// Whether the verdict still needs the scheduler's word after a ping was made, or could not be.
     fn needs_survey(&self, job: &Job) -> bool {
         match &self.phase {
-            Phase::Healthy { .. } => {
+            Phase::Live { stage: Stage::Healthy, .. } => {
                 job.place().is_none()
                     || self.tunnel_unwanted
                     || !self.ping.as_ref().is_some_and(|ping| ping.counted)
                     || self.is_cancelled()
             }
-            Phase::Intent
-            | Phase::Sending { .. }
-            | Phase::Accepted { .. }
-            | Phase::Pending { .. }
-            | Phase::Starting { .. }
-            | Phase::Unhealthy { .. } => true,
+            Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => true,
             Phase::Ended(_) => false,
         }
     }

@@ -10,7 +10,7 @@ use super::status::{EndStatus, Status};
 use crate::time::Timestamp;
 
 /// A wish about one service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// End it: cancel the job after `delay` and record `status`. A later request replaces an earlier one.
     Stop {
@@ -33,7 +33,7 @@ pub enum Request {
 }
 
 /// A stop that was asked for and is not confirmed yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StopWish {
     /// When it was asked for.
     pub asked_at: Timestamp,
@@ -101,15 +101,9 @@ impl Life {
             (Request::Abandon { why }, Phase::Intent) => {
                 life.end(EndStatus::Failed, Cause::NotSent(why.clone()), now);
             }
-            (
-                Request::Abandon { .. },
-                Phase::Sending { .. }
-                | Phase::Accepted { .. }
-                | Phase::Pending { .. }
-                | Phase::Starting { .. }
-                | Phase::Healthy { .. }
-                | Phase::Unhealthy { .. },
-            ) => return Err(Refusal::MayBeSent),
+            (Request::Abandon { .. }, Phase::Sending { .. } | Phase::Live { .. }) => {
+                return Err(Refusal::MayBeSent);
+            }
             (Request::CloseTunnel, _) => life.tunnel_unwanted = true,
             (Request::OpenTunnel, _) => {
                 life.tunnel_unwanted = false;

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::id::{JobId, ServiceId};
 use crate::job::{ExitStatus, JobEnd, JobState, Outcome, Place};
 use crate::lifecycle::{
-    Cause, Doubt, Echo, EndStatus, Ending, Job, Life, Phase, PingRecord, Run, Status, StopWish, Terms,
-    Tunnel, TunnelRecord,
+    Absence, Cause, Doubt, Echo, EndStatus, Ending, Job, Life, Phase, PingRecord, Run, Stage, Status,
+    StopWish, Terms, Tunnel, TunnelRecord,
 };
 use crate::resources::Resources;
 use crate::service::{Event, Service};
@@ -54,12 +54,21 @@ pub fn sample_lives() -> Vec<Life> {
     let mut lives = vec![
         start.clone(),
         with(Phase::Sending { since: at(2) }),
-        with(Phase::Accepted { job: Job::accepted(JobId::new("4711")) }),
-        with(Phase::Pending { job: queued_job() }),
-        with(Phase::Starting { job: Job { state: Some(JobState::Configuring), ..running_job() } }),
-        with(Phase::Starting { job: Job { state: Some(JobState::Suspended), ..running_job() } }),
+        with(Phase::Live { stage: Stage::Accepted, job: Job::accepted(JobId::new("4711")) }),
+        with(Phase::Live { stage: Stage::Pending, job: queued_job() }),
+        with(Phase::Live {
+            stage: Stage::Starting,
+            job: Job { state: Some(JobState::Configuring), ..running_job() },
+        }),
+        with(Phase::Live {
+            stage: Stage::Starting,
+            job: Job { state: Some(JobState::Suspended), ..running_job() },
+        }),
         healthy(&start),
-        with(Phase::Unhealthy { job: Job { state: Some(JobState::Leaving), ..running_job() } }),
+        with(Phase::Live {
+            stage: Stage::Unhealthy,
+            job: Job { state: Some(JobState::Leaving), ..running_job() },
+        }),
     ];
     lives.extend(causes().into_iter().map(|(status, cause)| {
         with(Phase::Ended(Ending { status, cause, at: at(9), job: Some(running_job()), owes_cancel: false }))
@@ -106,7 +115,7 @@ fn healthy(start: &Life) -> Life {
     let handle = Some("/run/towline/ctl 127.0.0.1:40000".to_owned());
     let tunnel = Tunnel { host: "127.0.0.1".to_owned(), port: 40000, place: place(), handle };
     Life {
-        phase: Phase::Healthy { job: running_job() },
+        phase: Phase::Live { stage: Stage::Healthy, job: running_job() },
         since: at(5),
         stop: Some(StopWish {
             asked_at: at(6),
@@ -122,7 +131,7 @@ fn healthy(start: &Life) -> Life {
         asked_at: Some(at(4)),
         looked_at: Some(at(4)),
         observed_at: Some(at(5)),
-        absent_since: Some(at(6)),
+        absence: Some(Absence { since: at(6), told_since: Some(at(7)) }),
         doubt: Some(Doubt { since: at(6), last: at(8), count: 3, why: "no route to \"login\"".to_owned() }),
         ..start.clone()
     }

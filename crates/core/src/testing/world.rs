@@ -225,7 +225,7 @@ impl SimulatedJob {
             run: running.then_some(self.runs),
             state,
         };
-        Sighting { sight: Sight::Seen(report), place, exit: None }
+        Sighting { sight: Sight::Seen(report), place, exit: None, at: Some(now) }
     }
 }
 
@@ -278,9 +278,7 @@ impl Scheduler for World {
         let listed = !state.faults.jobs_unlisted;
         let sighting = |subject: &Subject| {
             let job = state.jobs.iter().rev().find(|(_, job)| listed && job.service == subject.id);
-            job.map_or(Sighting { sight: Sight::Absent, place: None, exit: None }, |(id, job)| {
-                job.sighting(id, state.now)
-            })
+            job.map_or(Sighting::absent(Some(state.now)), |(id, job)| job.sighting(id, state.now))
         };
         Ok(Survey { sightings: subjects.iter().map(|subject| (subject.id, sighting(subject))).collect() })
     }

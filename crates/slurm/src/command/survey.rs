@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use towline_core::id::ServiceId;
 use towline_core::ports::{ShellOutput, Subject, SurveyError};
+use towline_core::time::Timestamp;
 
 use crate::error::ClusterError;
 use crate::frame::{self, MARK, PRELUDE, UNIT};
@@ -18,6 +19,8 @@ pub(crate) const SLACK: i64 = 600;
 /// What one survey brought back.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
+    /// When the queue answered, by the cluster's clock.
+    pub(crate) at: Option<Timestamp>,
     pub(crate) queue: Vec<QueueRow>,
     pub(crate) accounting: Accounting,
     pub(crate) records: BTreeMap<ServiceId, Records>,
@@ -41,6 +44,7 @@ section squeue
 queue=$(bounded "$seconds" squeue --me -t all -h -o "$format")
 code=$?
 say "q$code"
+say "t$(date +%s)"
 [ "$code" -eq 0 ] || finish
 printf '%s\n' "$queue"
 wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" '
@@ -131,6 +135,7 @@ pub(crate) fn read(output: &ShellOutput) -> Result<Answer, SurveyError> {
             }
             'q' if rest == "0" => heard = true,
             'q' => return Err(SurveyError::Scheduler { words: failure("squeue", rest, output) }),
+            't' => answer.at = rest.parse().ok().map(Timestamp::from_secs),
             'Q' => answer.queue.extend(squeue::row(rest)),
             'A' => answer.accounting.rows.extend(sacct::row(rest)),
             'a' if rest != "0" => {
@@ -227,7 +232,7 @@ mod tests {
         let subject = Subject {
             id: ID.parse().unwrap(),
             job: Some(towline_core::id::JobId::new("7'; id; '")),
-            created_at: towline_core::time::Timestamp::from_secs(-5),
+            created_at: Timestamp::from_secs(-5),
         };
         let text = script(&[subject], &Home::default(), 15);
         assert!(text.contains(&format!("subjects='{ID} - 0'")), "{text}");

@@ -1,21 +1,18 @@
-//! The lifecycle as a table, computed by folding: what one refresh makes of each status.
+//! The table, computed by folding: what one refresh makes of each status.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::fact::{Echo, Fact, Ping, Submission};
-use super::life::{Life, Terms};
-use super::request::Request;
-use super::status::{EndStatus, Status};
-use crate::id::JobId;
-use crate::job::{JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
-use crate::time::Timestamp;
+use towline_core::id::JobId;
+use towline_core::job::{JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
+use towline_core::lifecycle::{Echo, EndStatus, Fact, Life, Ping, Request, Status, Submission, Terms};
+use towline_core::time::Timestamp;
 
 const GRACE: Duration = Duration::from_secs(600);
 
 /// What a refresh may find: a column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// The ping was answered.
     Answered,
     /// Not answered; the job is in the queue.
@@ -42,7 +39,7 @@ pub enum Finding {
 
 impl Finding {
     /// All findings, in the order of the table's columns.
-    pub const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Answered,
         Self::Queued,
         Self::GraceLeft,
@@ -93,7 +90,7 @@ impl Finding {
 /// What one refresh with that finding makes of a service of status `before`.
 ///
 /// A refresh pings, asks about the job, and pings again if it learnt where the server listens.
-pub fn refreshed(before: Status, finding: Finding) -> Status {
+pub(crate) fn refreshed(before: Status, finding: Finding) -> Status {
     let (life, now) = example(before);
     let echo = match finding {
         Finding::Answered => Echo::Answered,
@@ -109,7 +106,7 @@ pub fn refreshed(before: Status, finding: Finding) -> Status {
         | Finding::Unseen => Echo::Silent("refused".into()),
     };
     let ping = Fact::Ping(Ping { place: place(), echo });
-    let job = Fact::Job(Sighting { sight: finding.sight(), place: Some(place()), exit: None });
+    let job = Fact::Job(Sighting { sight: finding.sight(), place: Some(place()), exit: None, at: None });
     let mut at = match finding {
         Finding::GraceOver => now.plus(GRACE * 2),
         Finding::Answered
@@ -138,7 +135,7 @@ fn example(status: Status) -> (Life, Timestamp) {
     let accepted = Life::new(Terms::with_grace(GRACE), now)
         .observe(&Fact::Submitting, now)
         .observe(&Fact::Submission(Submission::Accepted(JobId::new("1"))), now);
-    let look = |sight, place| Fact::Job(Sighting { sight, place, exit: None });
+    let look = |sight, place| Fact::Job(Sighting { sight, place, exit: None, at: None });
     let pending = || accepted.observe(&look(report(JobState::Queued, Duration::ZERO), None), now);
     let starting = || {
         let running = report(JobState::Running, Duration::ZERO);
@@ -181,7 +178,7 @@ fn place() -> Place {
 }
 
 /// The text of `docs/lifecycle.md`.
-pub fn markdown() -> String {
+pub(crate) fn markdown() -> String {
     let mut text = String::from(PREFACE);
     let _ = write!(text, "| status before |");
     for finding in Finding::ALL {

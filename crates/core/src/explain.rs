@@ -1,0 +1,126 @@
+//! Words for people: why a life stands where it stands, and what ended it.
+
+use std::fmt;
+
+use crate::job::{JobEnd, Outcome};
+use crate::lifecycle::{Absence, Cause, Echo, Job, Life, Phase, PingRecord, Stage};
+
+impl fmt::Display for Cause {
+    /// A sentence fragment for people, such as `the job ran out of memory (signal 9)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => f.write_str("stopped on request"),
+            Self::Job(end) => fmt::Display::fmt(end, f),
+            Self::GraceSpent { grace } => {
+                write!(f, "the server did not answer within the grace period of {} s", grace.as_secs())
+            }
+            Self::Refused(words) => write!(f, "the scheduler refused the job: {words}"),
+            Self::NotSent(why) => write!(f, "the job was never submitted: {why}"),
+            Self::Vanished => f.write_str("the job vanished: neither queue nor accounting knows it"),
+        }
+    }
+}
+
+impl fmt::Display for JobEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.outcome {
+            Outcome::Completed => "the job completed by itself",
+            Outcome::Cancelled => "the job was cancelled",
+            Outcome::TimeLimit => "the job reached its time limit",
+            Outcome::Deadline => "the job could not meet its deadline",
+            Outcome::Failed => "the job failed",
+            Outcome::NodeFail => "the job's node failed",
+            Outcome::BootFail => "the job's node did not boot",
+            Outcome::OutOfMemory => "the job ran out of memory",
+            Outcome::Preempted => "the job was preempted",
+        })?;
+        match (&self.exit, &self.reason) {
+            (Some(exit), Some(reason)) => write!(f, " ({exit}, {reason})"),
+            (Some(exit), None) => write!(f, " ({exit})"),
+            (None, Some(reason)) => write!(f, " ({reason})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Life {
+    /// Why it stands where it stands, as a sentence fragment for people.
+    pub fn why(&self) -> String {
+        match &self.phase {
+            Phase::Intent => "recorded; nothing is sent to the scheduler yet".into(),
+            Phase::Sending { .. } => match self.absence {
+                None => "sent to the scheduler; its answer is awaited".into(),
+                Some(Absence { since, .. }) => format!(
+                    "sent to the scheduler, its answer is lost; no job was found since {since}, and none is submitted \
+                     again before {}",
+                    since.plus(self.terms.settle)
+                ),
+            },
+            Phase::Live { stage, job } => self.why_live(*stage, job),
+            Phase::Ended(ending) => ending.cause.to_string(),
+        }
+    }
+
+    fn why_live(&self, stage: Stage, job: &Job) -> String {
+        let id = &job.id;
+        match (stage, &job.reason, &job.node) {
+            (Stage::Accepted, _, _) => format!("accepted as job {id}"),
+            (Stage::Pending, Some(reason), _) => format!("job {id} waits in the queue: {reason}"),
+            (Stage::Pending, None, _) => format!("job {id} waits in the queue"),
+            (Stage::Starting, _, Some(node)) => format!("job {id} runs on {node}; {}", self.no_answer_yet()),
+            (Stage::Starting, _, None) => format!("job {id} runs; {}", self.no_answer_yet()),
+            (Stage::Healthy, _, _) => "the server answers".into(),
+            (Stage::Unhealthy, _, _) => self.silence(job),
+        }
+    }
+
+    fn no_answer_yet(&self) -> String {
+        match self.ping.as_ref().map(|ping| &ping.echo) {
+            Some(Echo::NoRoute(what)) => format!("no way to the server: {what}"),
+            Some(Echo::Silent(what)) => format!("the server has not answered yet ({what})"),
+            Some(Echo::Answered) | None => "the server has not answered yet".into(),
+        }
+    }
+
+    fn silence(&self, job: &Job) -> String {
+        match (&self.ping, job.run.is_some()) {
+            (_, false) => format!("job {} does not run", job.id),
+            (Some(PingRecord { echo: Echo::Silent(what), .. }), true) => what.clone(),
+            (Some(PingRecord { echo: Echo::NoRoute(what), .. }), true) => {
+                format!("no way to the server: {what}")
+            }
+            (Some(PingRecord { echo: Echo::Answered, counted: false, .. }), true) => {
+                "something answers, but the scheduler has not confirmed the job lately".into()
+            }
+            (Some(PingRecord { echo: Echo::Answered, counted: true, .. }) | None, true) => {
+                "the server has not answered in this run of the job".into()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::id::JobId;
+    use crate::lifecycle::Terms;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_start_that_takes_long_tells_what_the_pings_found() {
+        let why = |echo: Option<Echo>| {
+            let at = Timestamp::from_secs(1);
+            let job = Job { node: Some("c1".into()), ..Job::accepted(JobId::new("7")) };
+            let ping = echo.map(|echo| PingRecord { at, echo, counted: false });
+            let terms = Terms::with_grace(Duration::from_secs(600));
+            Life { phase: Phase::Live { stage: Stage::Starting, job }, ping, ..Life::new(terms, at) }.why()
+        };
+        assert_eq!(why(None), "job 7 runs on c1; the server has not answered yet");
+        let silent = Echo::Silent("404 Not Found".into());
+        assert_eq!(why(Some(silent)), "job 7 runs on c1; the server has not answered yet (404 Not Found)");
+        let no_route = Echo::NoRoute("forwarding is prohibited".into());
+        assert_eq!(why(Some(no_route)), "job 7 runs on c1; no way to the server: forwarding is prohibited");
+    }
+}
