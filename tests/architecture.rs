@@ -116,6 +116,14 @@ fn the_lifecycle_is_pure() {
 }
 
 #[test]
+fn the_lifecycle_is_read_in_one_sitting() {
+    let mut found = Vec::new();
+    sources(&root().join("crates/core/src/lifecycle"), &mut found);
+    let lines: usize = found.iter().map(|(_, text)| text.lines().count()).sum();
+    assert!(lines < 1_200, "{lines} lines");
+}
+
+#[test]
 fn source_files_stay_readable() {
     let mut found = Vec::new();
     sources(&root().join("crates"), &mut found);

@@ -1,9 +1,33 @@
-//! Words for people: why a life stands where it stands, and what ended it.
+//! Words for people: the statuses, why a life stands where it stands, and what ended it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::job::{JobEnd, Outcome};
-use crate::lifecycle::{Absence, Cause, Echo, Job, Life, Phase, PingRecord, Stage};
+use crate::lifecycle::{Absence, Cause, Echo, Job, Life, Phase, PingRecord, Stage, Status};
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that is none of the eight.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a status")]
+pub struct UnknownStatus(pub String);
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    /// Takes any case: people type `healthy`.
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
 
 impl fmt::Display for Cause {
     /// A sentence fragment for people, such as `the job ran out of memory (signal 9)`.
@@ -122,5 +146,15 @@ mod tests {
         assert_eq!(why(Some(silent)), "job 7 runs on c1; the server has not answered yet (404 Not Found)");
         let no_route = Echo::NoRoute("forwarding is prohibited".into());
         assert_eq!(why(Some(no_route)), "job 7 runs on c1; no way to the server: forwarding is prohibited");
+    }
+
+    #[test]
+    fn statuses_go_both_ways() {
+        for status in Status::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(status.as_str().to_lowercase().parse(), Ok(status));
+            assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{status}\""));
+        }
+        assert!("RUNNING".parse::<Status>().is_err());
     }
 }

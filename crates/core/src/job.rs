@@ -26,6 +26,16 @@ pub enum JobState {
     Ended(JobEnd),
 }
 
+impl JobState {
+    /// Whether nothing comes next.
+    pub const fn has_ended(&self) -> bool {
+        match self {
+            Self::Ended(_) => true,
+            Self::Queued | Self::Configuring | Self::Running | Self::Suspended | Self::Leaving => false,
+        }
+    }
+}
+
 /// How a job ended, as its scheduler tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobEnd {
@@ -35,6 +45,15 @@ pub struct JobEnd {
     pub exit: Option<ExitStatus>,
     /// The scheduler's words on it: its reason, or who cancelled it.
     pub reason: Option<String>,
+}
+
+impl JobEnd {
+    /// The end that the job's own record tells where the scheduler knows nothing more.
+    pub fn recorded(exit: ExitStatus) -> Self {
+        let failed = exit.code != 0 || exit.signal.is_some();
+        let outcome = if failed { Outcome::Failed } else { Outcome::Completed };
+        Self { outcome, exit: Some(exit), reason: None }
+    }
 }
 
 /// The ways in which a job ends.

@@ -4,10 +4,12 @@
 //! a scheduler, tunnels, a probe, a ledger and a clock. This crate does no IO, has no runtime, reads no clock and
 //! mints no random number.
 
+mod doubt;
 pub mod engine;
 mod explain;
 pub mod id;
 pub mod job;
+mod known_job;
 pub mod lifecycle;
 mod phase_record;
 pub mod ports;
@@ -15,7 +17,9 @@ pub mod resources;
 pub mod runner;
 pub mod service;
 pub mod spec;
+mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+mod tunnel;
 pub mod walltime;

@@ -4,12 +4,14 @@
 //! cause; doubt ends nothing; a fact about another run or another job than the present one changes nothing.
 
 use super::fact::{CancelFact, Echo, Fact, Ping, Submission, TunnelFact};
-use super::life::{Doubt, Life, TunnelRecord};
-use super::phase::{Cause, Ending, Job, Phase};
+use super::life::{Life, TunnelRecord};
+use super::phase::{Cause, Ending, Phase};
 use super::stage::Stage;
 use super::status::EndStatus;
+use crate::doubt::Doubt;
 use crate::id::JobId;
 use crate::job::{JobEnd, Outcome};
+use crate::known_job::Job;
 use crate::time::Timestamp;
 
 impl Life {
@@ -77,8 +79,10 @@ impl Life {
                 self.doubt(why, now);
             }
             (Phase::Sending { .. }, Submission::Unclear(why)) => self.doubt(why, now),
-            (Phase::Intent | Phase::Sending { .. }, Submission::Accepted(id)) => self.adopt(id, now),
-            (Phase::Live { .. } | Phase::Ended(_), Submission::Accepted(id)) => self.adopt(id, now),
+            (
+                Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } | Phase::Ended(_),
+                Submission::Accepted(id),
+            ) => self.adopt(id, now),
             (
                 Phase::Live { .. } | Phase::Ended(_),
                 Submission::Refused(_) | Submission::NotSent(_) | Submission::Unclear(_),
@@ -120,38 +124,30 @@ impl Life {
     }
 
     fn fold_cancel(&mut self, fact: &CancelFact, now: Timestamp) {
-        match (&mut self.phase, fact, &mut self.stop) {
-            (Phase::Ended(ending), CancelFact::Accepted, _) => {
+        match (&mut self.phase, fact) {
+            (Phase::Ended(ending), CancelFact::Accepted) => {
                 ending.owes_cancel = false;
                 self.doubt = None;
             }
-            (Phase::Ended(_), CancelFact::Failed(why), _) => self.doubt(why, now),
-            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. }, _, None) => {}
-            (
-                Phase::Intent | Phase::Sending { .. } | Phase::Live { .. },
-                CancelFact::Accepted,
-                Some(stop),
-            ) => {
-                stop.cancelled_at = Some(now);
-                stop.failed = None;
+            (Phase::Ended(_), CancelFact::Failed(why)) => self.doubt(why, now),
+            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. }, _) => {
+                let Some(stop) = &mut self.stop else { return };
+                match fact {
+                    CancelFact::Accepted => (stop.cancelled_at, stop.failed) = (Some(now), None),
+                    CancelFact::Failed(why) => stop.failed = Some(Doubt::after(stop.failed.take(), why, now)),
+                }
             }
-            (
-                Phase::Intent | Phase::Sending { .. } | Phase::Live { .. },
-                CancelFact::Failed(why),
-                Some(stop),
-            ) => stop.failed = Some(Doubt::after(stop.failed.take(), why, now)),
         }
     }
 
     /// Ends the service since its job ended: as wished if that is why, else as the job did.
     pub(super) fn fold_end(&mut self, end: &JobEnd, now: Timestamp) {
-        let wished = self.stop.as_ref().is_some_and(|stop| {
-            stop.cancelled_at.is_some() || (end.outcome == Outcome::Cancelled && stop.is_due(now))
-        });
-        if wished {
-            self.end_as_wished(now);
-        } else {
-            self.end(end.status(), Cause::Job(end.clone()), now);
+        let cancelled = end.outcome == Outcome::Cancelled;
+        match &self.stop {
+            Some(stop) if stop.cancelled_at.is_some() || cancelled && stop.is_due(now) => {
+                self.end_as_wished(now);
+            }
+            Some(_) | None => self.end(end.status(), Cause::Job(end.clone()), now),
         }
     }
 
@@ -167,12 +163,6 @@ impl Life {
         self.absence = None;
         self.doubt = None;
         self.since = now;
-    }
-
-    pub(super) fn move_to(&mut self, next: Stage) {
-        if let Phase::Live { stage, .. } = &mut self.phase {
-            *stage = next;
-        }
     }
 
     pub(super) fn known(&mut self, now: Timestamp) {

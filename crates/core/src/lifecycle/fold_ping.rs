@@ -2,38 +2,32 @@
 
 use super::fact::{Echo, Ping, PingRecord};
 use super::life::Life;
-use super::phase::{Cause, Job, Phase, Run};
+use super::phase::{Cause, Phase};
 use super::stage::Stage;
 use super::status::EndStatus;
 use crate::job::JobState;
+use crate::known_job::{Job, Run};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 
 impl Life {
     pub(super) fn fold_ping(&mut self, ping: &Ping, now: Timestamp) {
-        let Phase::Live { stage, job: Job { run: Some(run), .. } } = &self.phase else { return };
+        let cancelled = self.is_cancelled();
+        let Phase::Live { stage, job: Job { run: Some(run), .. } } = &mut self.phase else { return };
         let Some(place) = run.place.as_ref().filter(|place| place.is_same_address(&ping.place)) else {
             return;
         };
         let in_time = run.ends_at.is_none_or(|ends_at| now < ends_at);
-        let ours = place.listening && in_time && self.is_verified(run, now);
+        let ours = place.listening && in_time && run.is_verified(&self.terms, now);
         let counted = ours && ping.echo == Echo::Answered;
-        let next = match counted {
-            true => stage.answered(),
-            // A server that is being stopped may be silent.
-            false if self.is_cancelled() => *stage,
-            false => stage.unanswered(),
-        };
         if counted {
+            *stage = Stage::Healthy;
             self.known(now);
+        } else if !cancelled {
+            *stage = stage.unanswered();
         }
-        self.move_to(next);
         self.ping = Some(PingRecord { at: now, echo: ping.echo.clone(), counted });
         self.end_if_grace_is_spent(now);
-    }
-
-    /// Whether the scheduler's word that the run goes on is still good. One from the future (clocks jump) is not.
-    fn is_verified(&self, run: &Run, now: Timestamp) -> bool {
-        run.verified_at <= now.plus(self.terms.fresh) && now.since(run.verified_at) <= self.terms.verify
     }
 
     /// Ends a STARTING service whose server was silent for a whole grace period of running, if both the scheduler's
@@ -51,11 +45,18 @@ impl Life {
         };
         let over = run.since.plus(self.terms.grace);
         let spent = ping.at >= over && run.verified_at >= over && now >= over;
-        if silent && spent && self.is_verified(run, now) && !self.is_cancelled() {
+        if silent && spent && run.is_verified(&self.terms, now) && !self.is_cancelled() {
             self.end(EndStatus::Timeout, Cause::GraceSpent { grace: self.terms.grace }, now);
             if let Phase::Ended(ending) = &mut self.phase {
                 ending.owes_cancel = true;
             }
         }
+    }
+}
+
+impl Run {
+    /// Whether the scheduler's word that the run goes on is still good. One from the future (clocks jump) is not.
+    fn is_verified(&self, terms: &Terms, now: Timestamp) -> bool {
+        self.verified_at <= now.plus(terms.fresh) && now.since(self.verified_at) <= terms.verify
     }
 }

@@ -1,12 +1,12 @@
 //! Folding looks at the scheduler: where the job stands, whether it is there at all, and how it ended.
 
-use std::time::Duration;
-
 use super::fact::{Echo, PingRecord};
-use super::life::{Absence, Life};
-use super::phase::{Cause, Ending, Job, Phase, Run};
+use super::life::Life;
+use super::phase::{Cause, Ending, Phase};
 use super::status::EndStatus;
-use crate::job::{ExitStatus, JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
+use crate::doubt::Absence;
+use crate::job::{JobEnd, JobReport, JobState, Place, Sight, Sighting};
+use crate::known_job::{Job, Run};
 use crate::time::Timestamp;
 
 impl Life {
@@ -36,7 +36,7 @@ impl Life {
                 self.phase = Phase::Intent;
                 self.absence = None;
             }
-            (Phase::Live { .. }, Some(exit)) => return self.fold_end(&end_by_exit_record(exit), now),
+            (Phase::Live { .. }, Some(exit)) => return self.fold_end(&JobEnd::recorded(exit), now),
             (Phase::Live { .. }, None) if settled && cancelled => return self.end_as_wished(now),
             (Phase::Live { .. }, None) if settled => {
                 return self.end(EndStatus::Failed, Cause::Vanished, now);
@@ -105,54 +105,16 @@ impl Job {
     }
 }
 
-impl Absence {
-    /// The absence after another answer that missed the job, at `now` by our clock and at `told` by the scheduler's.
-    /// A beginning in the future (clocks jump) would never be over.
-    fn after(before: Option<Self>, now: Timestamp, told: Option<Timestamp>) -> Self {
-        let since = before.map(|absence| absence.since).filter(|since| *since <= now);
-        let told_since = before.and_then(|absence| absence.told_since).filter(|since| Some(*since) <= told);
-        Self { since: since.unwrap_or(now), told_since: told_since.or(told) }
-    }
-
-    /// Whether it has lasted that long by every clock that tells.
-    fn has_lasted(&self, settle: Duration, now: Timestamp, told: Option<Timestamp>) -> bool {
-        let theirs = self.told_since.zip(told).is_none_or(|(since, at)| at.since(since) >= settle);
-        theirs && now.since(self.since) >= settle
-    }
-}
-
 /// Notes what a look at an ended service's job means for what it still owes.
 fn settle_ended(ending: &mut Ending, sight: &Sight) {
     let Sight::Seen(report) = sight else { return };
-    match (&report.state, &ending.job) {
-        (JobState::Ended(_), job) if job.as_ref().is_none_or(|job| job.id == report.id) => {
-            ending.owes_cancel = false;
-        }
-        (
-            JobState::Queued
-            | JobState::Configuring
-            | JobState::Running
-            | JobState::Suspended
-            | JobState::Leaving,
-            None,
-        ) => {
+    match (&ending.job, report.state.has_ended()) {
+        (Some(job), true) if job.id == report.id => ending.owes_cancel = false,
+        (None, true) => ending.owes_cancel = false,
+        (None, false) => {
             ending.job = Some(Job::accepted(report.id.clone()));
             ending.owes_cancel = true;
         }
-        (
-            JobState::Queued
-            | JobState::Configuring
-            | JobState::Running
-            | JobState::Suspended
-            | JobState::Leaving
-            | JobState::Ended(_),
-            _,
-        ) => {}
+        (Some(_), true | false) => {}
     }
-}
-
-/// What the job's own record tells where the scheduler knows nothing more.
-fn end_by_exit_record(exit: ExitStatus) -> JobEnd {
-    let outcome = if exit.code == 0 && exit.signal.is_none() { Outcome::Completed } else { Outcome::Failed };
-    JobEnd { outcome, exit: Some(exit), reason: None }
 }

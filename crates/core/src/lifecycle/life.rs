@@ -1,39 +1,15 @@
 //! The state of one service's life: everything that the ledger keeps of it besides its spec.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::fact::{PingRecord, Tunnel};
+use super::fact::PingRecord;
 use super::phase::{Cause, Phase};
 use super::request::StopWish;
 use super::status::Status;
+use crate::doubt::{Absence, Doubt};
+use crate::terms::Terms;
 use crate::time::Timestamp;
-
-/// The intervals that decide, fixed when a service is recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Terms {
-    /// How long a running job may take until the first answer.
-    pub grace: Duration,
-    /// How long queue and accounting must miss a job without a break before it counts as gone.
-    pub settle: Duration,
-    /// How long a scheduler's word that the job runs is good for.
-    pub verify: Duration,
-    /// Knowledge younger than this is not asked for again.
-    pub fresh: Duration,
-}
-
-impl Terms {
-    /// The usual terms, with the given grace period: settling 5 min, verification 60 s, freshness 2 s.
-    pub const fn with_grace(grace: Duration) -> Self {
-        Self {
-            grace,
-            settle: Duration::from_secs(300),
-            verify: Duration::from_secs(60),
-            fresh: Duration::from_secs(2),
-        }
-    }
-}
+use crate::tunnel::Tunnel;
 
 /// The life of one service: a value that facts and requests turn into the next one, and that plans what to do.
 ///
@@ -78,40 +54,6 @@ pub struct TunnelRecord {
     pub checked_at: Timestamp,
 }
 
-/// Since when authoritative answers have missed the job without a break.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Absence {
-    /// By our clock.
-    pub since: Timestamp,
-    /// By the scheduler's own clock, where it tells.
-    pub told_since: Option<Timestamp>,
-}
-
-/// What was tried and came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Doubt {
-    /// Since when.
-    pub since: Timestamp,
-    /// When the last attempt came to nothing.
-    pub last: Timestamp,
-    /// How many attempts in a row came to nothing.
-    pub count: u32,
-    /// Why, in words.
-    pub why: String,
-}
-
-impl Doubt {
-    /// The doubt after another attempt has failed at `now`; the same failure told twice counts once.
-    pub(super) fn after(before: Option<Self>, why: &str, now: Timestamp) -> Self {
-        let (since, count) = match before {
-            Some(same) if same.last == now && same.why == why => return same,
-            Some(before) => (before.since, before.count.saturating_add(1)),
-            None => (now, 1),
-        };
-        Self { since, last: now, count, why: why.to_owned() }
-    }
-}
-
 impl Life {
     /// A service that was just asked for: nothing has been sent.
     pub const fn new(terms: Terms, now: Timestamp) -> Self {
@@ -139,10 +81,8 @@ impl Life {
 
     /// What ended it; `None` while it lives.
     pub const fn cause(&self) -> Option<&Cause> {
-        match &self.phase {
-            Phase::Ended(ending) => Some(&ending.cause),
-            Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => None,
-        }
+        let Phase::Ended(ending) = &self.phase else { return None };
+        Some(&ending.cause)
     }
 
     /// Whether the scheduler has heard a cancel whose effect is still to be seen.
@@ -152,10 +92,8 @@ impl Life {
 
     /// Whether anything is left to do: it has not ended, or it ended owing a cancel or holding a tunnel.
     pub const fn is_unfinished(&self) -> bool {
-        match &self.phase {
-            Phase::Ended(ending) => ending.owes_cancel || self.tunnel.is_some(),
-            Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => true,
-        }
+        let Phase::Ended(ending) = &self.phase else { return true };
+        ending.owes_cancel || self.tunnel.is_some()
     }
 
     /// The open way to the server, as far as is known.

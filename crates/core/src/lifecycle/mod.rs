@@ -4,6 +4,8 @@
 //! wish and may refuse it; [`Life::plan`] derives from the state alone what is to be done now and when to ask again,
 //! so that whoever was killed in between plans the same again.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod fact;
 mod fold;
 mod fold_ping;
@@ -15,10 +17,16 @@ mod request;
 mod stage;
 mod status;
 
-pub use fact::{CancelFact, Echo, Fact, Ping, PingRecord, Submission, Tunnel, TunnelFact};
-pub use life::{Absence, Doubt, Life, Terms, TunnelRecord};
-pub use phase::{Cause, Ending, Job, Phase, Run};
+pub use fact::{CancelFact, Echo, Fact, Ping, PingRecord, Submission, TunnelFact};
+pub use life::{Life, TunnelRecord};
+pub use phase::{Cause, Ending, Phase};
 pub use plan::{Action, Plan};
 pub use request::{Refusal, Request, StopWish};
 pub use stage::Stage;
-pub use status::{EndStatus, Status, UnknownStatus};
+pub use status::{EndStatus, Status};
+
+pub use crate::doubt::{Absence, Doubt};
+pub use crate::explain::UnknownStatus;
+pub use crate::known_job::{Job, Run};
+pub use crate::terms::Terms;
+pub use crate::tunnel::Tunnel;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
 use super::status::{EndStatus, Status};
-use crate::id::JobId;
-use crate::job::{JobEnd, JobState, Outcome, Place};
+use crate::job::{JobEnd, Outcome};
+use crate::known_job::Job;
 use crate::phase_record::PhaseRecord;
 use crate::time::Timestamp;
 
@@ -33,38 +33,6 @@ pub enum Phase {
     },
     /// STOPPED, TIMEOUT or FAILED. Nothing comes next; what is still owed to the world is settled.
     Ended(Ending),
-}
-
-/// The job behind a service, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Job {
-    /// The scheduler's id.
-    pub id: JobId,
-    /// Its last known state; `None` until the scheduler was first asked about it.
-    pub state: Option<JobState>,
-    /// The scheduler's own word for that state.
-    pub word: Option<String>,
-    /// Where it runs.
-    pub node: Option<String>,
-    /// Why it stands where it stands, in the scheduler's words.
-    pub reason: Option<String>,
-    /// The present run, once it has begun.
-    pub run: Option<Run>,
-}
-
-/// One run of a job. A requeued job keeps its id and begins another run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Run {
-    /// The scheduler's mark of this run, which grows from run to run.
-    pub mark: Option<u64>,
-    /// When the command began to run, by our clock. Grace counts from here; begins anew after a suspension.
-    pub since: Timestamp,
-    /// When the scheduler last said that it runs.
-    pub verified_at: Timestamp,
-    /// When its time limit is reached; `None` without one.
-    pub ends_at: Option<Timestamp>,
-    /// Where its server listens, once it was told.
-    pub place: Option<Place>,
 }
 
 /// How a service ended, and what is still owed to the world.
@@ -120,18 +88,6 @@ impl Phase {
             Self::Live { job, .. } => Some(job),
             Self::Ended(ending) => ending.job.as_ref(),
         }
-    }
-}
-
-impl Job {
-    /// A job that the scheduler has accepted and that nobody has looked at yet.
-    pub const fn accepted(id: JobId) -> Self {
-        Self { id, state: None, word: None, node: None, reason: None, run: None }
-    }
-
-    /// Where its server listens in the present run.
-    pub fn place(&self) -> Option<&Place> {
-        self.run.as_ref()?.place.as_ref()
     }
 }
 

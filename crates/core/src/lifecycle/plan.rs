@@ -6,15 +6,17 @@
 
 use std::time::Duration;
 
-use super::fact::{Echo, Tunnel};
-use super::life::{Doubt, Life, TunnelRecord};
-use super::phase::{Ending, Job, Phase, Run};
+use super::fact::Echo;
+use super::life::{Life, TunnelRecord};
+use super::phase::{Ending, Phase};
 use super::request::StopWish;
-use super::stage::Stage;
 use super::status::Status;
+use crate::doubt::Doubt;
 use crate::id::JobId;
 use crate::job::Place;
+use crate::known_job::{Job, Run};
 use crate::time::Timestamp;
+use crate::tunnel::Tunnel;
 
 /// One thing to do. Those of one plan may be done in any order; their answers are facts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,56 +69,44 @@ const PING_HEALTHY: Duration = Duration::from_secs(5);
 const PING_UNHEALTHY: Duration = Duration::from_secs(2);
 /// How long a cancel that was heard may take to show before it is sent again.
 const CANCEL_AGAIN: Duration = Duration::from_secs(60);
-/// The longest time between two attempts at what keeps failing.
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
 impl Life {
     /// What is to be done at `now`, and when to ask again.
     pub fn plan(&self, now: Timestamp) -> Plan {
-        let mut plan = match &self.phase {
-            Phase::Intent => self.plan_submission(now),
-            Phase::Sending { .. } => self.plan_survey(now),
-            Phase::Live { job, .. } => self.plan_job(job, now),
-            Phase::Ended(ending) => self.plan_debts(ending, now),
-        };
+        let mut plan = Plan::default();
+        match &self.phase {
+            Phase::Intent => plan.act_or_wait(Action::Submit, self.not_before(now), now),
+            Phase::Sending { .. } => self.plan_survey(self.is_survey_due(now), now, &mut plan),
+            Phase::Live { job, .. } => self.plan_job(job, now, &mut plan),
+            Phase::Ended(ending) => self.plan_debts(ending, now, &mut plan),
+        }
         plan.wake_at = plan.wake_at.map(|at| at.max(now));
         plan
     }
 
-    fn plan_submission(&self, now: Timestamp) -> Plan {
-        let mut plan = Plan::default();
-        plan.act_or_wait(Action::Submit, self.not_before(now), now);
-        plan
-    }
-
-    fn plan_survey(&self, now: Timestamp) -> Plan {
-        let mut plan = Plan::default();
-        if self.is_survey_due(now) {
+    fn plan_survey(&self, needed: bool, now: Timestamp, plan: &mut Plan) {
+        if needed {
             plan.act(Action::Survey, now);
         }
-        plan.wake(self.next_survey(now));
-        plan
+        let looked_at = self.looked_at.unwrap_or(now).min(now);
+        plan.wake(looked_at.plus(self.survey_pace(looked_at)));
     }
 
-    fn plan_job(&self, job: &Job, now: Timestamp) -> Plan {
-        let mut plan = Plan::default();
+    fn plan_job(&self, job: &Job, now: Timestamp, plan: &mut Plan) {
         if let Some(stop) = &self.stop {
-            self.plan_stop(stop, job, now, &mut plan);
+            self.plan_stop(stop, job, now, plan);
         }
         if let (true, Some(tunnel)) = (self.tunnel_unwanted, self.open_tunnel()) {
             plan.act_or_wait(Action::Close { tunnel: tunnel.clone() }, self.not_before(now), now);
         }
+        let due = self.is_survey_due(now);
         let unverified = job.run.as_ref().is_none_or(|run| is_older(run.verified_at, self.terms.verify, now));
-        let survey = self.is_survey_due(now);
-        if survey && unverified || !self.plan_ping(job, now, &mut plan) && survey && self.needs_survey(job) {
-            plan.act(Action::Survey, now);
-        }
-        plan.wake(self.next_survey(now));
-        let pings = !self.tunnel_unwanted && !self.is_cancelled();
-        if let (Some(_), Some(ping), true) = (job.place(), &self.ping, pings) {
+        let asks_first = due && unverified;
+        let pings = !asks_first && self.plan_ping(job, now, plan);
+        self.plan_survey(asks_first || due && !pings && !self.is_surely_healthy(job), now, plan);
+        if let (true, Some(_), Some(ping)) = (self.wants_pings(), job.place(), &self.ping) {
             plan.wake(ping.at.min(now).plus(self.ping_pace()));
         }
-        plan
     }
 
     fn plan_stop(&self, stop: &StopWish, job: &Job, now: Timestamp, plan: &mut Plan) {
@@ -132,7 +122,7 @@ impl Life {
     /// Plans the next step towards a ping and says whether there is one to take now.
     fn plan_ping(&self, job: &Job, now: Timestamp, plan: &mut Plan) -> bool {
         let Some(Run { place: Some(place), .. }) = &job.run else { return false };
-        if self.tunnel_unwanted || self.is_cancelled() || !self.is_ping_due(now) {
+        if !self.wants_pings() || !self.is_ping_due(now) {
             return false;
         }
         match &self.tunnel {
@@ -143,51 +133,35 @@ impl Life {
             }
             before => {
                 let before = before.as_ref().map(|record| record.tunnel.clone());
-                let open = Action::Open { place: place.clone(), local_port: self.local_port, before };
-                plan.act(open, now);
+                plan.act(Action::Open { place: place.clone(), local_port: self.local_port, before }, now);
             }
         }
         true
     }
 
-    fn plan_debts(&self, ending: &Ending, now: Timestamp) -> Plan {
-        let mut plan = Plan::default();
-        let debts = [
-            ending
-                .job
-                .as_ref()
-                .filter(|_| ending.owes_cancel)
-                .map(|job| Action::Cancel { job: job.id.clone() }),
-            self.open_tunnel().map(|tunnel| Action::Close { tunnel: tunnel.clone() }),
-        ];
-        for debt in debts.into_iter().flatten() {
-            plan.act_or_wait(debt, self.not_before(now), now);
+    fn plan_debts(&self, ending: &Ending, now: Timestamp, plan: &mut Plan) {
+        if let (true, Some(job)) = (ending.owes_cancel, &ending.job) {
+            plan.act_or_wait(Action::Cancel { job: job.id.clone() }, self.not_before(now), now);
         }
-        plan
+        if let Some(tunnel) = self.open_tunnel() {
+            plan.act_or_wait(Action::Close { tunnel: tunnel.clone() }, self.not_before(now), now);
+        }
     }
 
-    /// Whether the verdict still needs the scheduler's word after a ping was made, or could not be.
-    fn needs_survey(&self, job: &Job) -> bool {
-        match &self.phase {
-            Phase::Live { stage: Stage::Healthy, .. } => {
-                job.place().is_none()
-                    || self.tunnel_unwanted
-                    || !self.ping.as_ref().is_some_and(|ping| ping.counted)
-                    || self.is_cancelled()
-            }
-            Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } => true,
-            Phase::Ended(_) => false,
-        }
+    /// A server that is being stopped, or whose tunnel is unwanted, is left alone.
+    fn wants_pings(&self) -> bool {
+        !self.tunnel_unwanted && !self.is_cancelled()
+    }
+
+    /// Whether the last ping says it all, without the scheduler's word.
+    fn is_surely_healthy(&self, job: &Job) -> bool {
+        let answered = self.ping.as_ref().is_some_and(|ping| ping.counted);
+        self.status() == Status::Healthy && job.place().is_some() && answered && self.wants_pings()
     }
 
     fn is_survey_due(&self, now: Timestamp) -> bool {
         let Some(looked_at) = self.looked_at else { return true };
         is_older(looked_at, self.survey_pace(looked_at), now) || self.is_asked_after(looked_at, now)
-    }
-
-    fn next_survey(&self, now: Timestamp) -> Option<Timestamp> {
-        let looked_at = self.looked_at.unwrap_or(now).min(now);
-        Some(looked_at.plus(self.survey_pace(looked_at)))
     }
 
     fn is_ping_due(&self, now: Timestamp) -> bool {
@@ -207,22 +181,17 @@ impl Life {
     /// and the more often it gave no answer, the longer. Not a matter of the time now: a pace that grows while it is
     /// waited for is never over.
     fn survey_pace(&self, looked_at: Timestamp) -> Duration {
+        let secs = Duration::from_secs;
         let tenth = looked_at.since(self.since) / 10;
         let stopping = self.stop.as_ref().and_then(|stop| stop.cancelled_at);
         let pace = match (self.status(), stopping) {
-            (_, Some(cancelled_at)) => {
-                (looked_at.since(cancelled_at) / 5).clamp(Duration::from_millis(500), Duration::from_secs(10))
+            (_, Some(heard)) => (looked_at.since(heard) / 5).clamp(Duration::from_millis(500), secs(10)),
+            (Status::Submitted | Status::Pending | Status::Starting, None) if self.answers_unpublished() => {
+                secs(1)
             }
-            (Status::Submitted | Status::Pending | Status::Starting, None) => {
-                if self.answers_unpublished() {
-                    Duration::from_secs(1)
-                } else {
-                    tenth.clamp(Duration::from_secs(1), Duration::from_secs(10))
-                }
-            }
-            (Status::Healthy, None) => self.terms.verify,
-            (Status::Unhealthy, None) => tenth.clamp(Duration::from_secs(2), Duration::from_secs(30)),
-            (Status::Stopped | Status::Timeout | Status::Failed, None) => self.terms.verify,
+            (Status::Submitted | Status::Pending | Status::Starting, None) => tenth.clamp(secs(1), secs(10)),
+            (Status::Unhealthy, None) => tenth.clamp(secs(2), secs(30)),
+            (Status::Healthy | Status::Stopped | Status::Timeout | Status::Failed, None) => self.terms.verify,
         };
         pace.max(self.doubt.as_ref().map_or(Duration::ZERO, Doubt::back_off))
     }
@@ -236,9 +205,8 @@ impl Life {
     fn ping_pace(&self) -> Duration {
         match self.status() {
             Status::Submitted | Status::Pending | Status::Starting => PING_STARTING,
-            Status::Healthy => PING_HEALTHY,
             Status::Unhealthy => PING_UNHEALTHY,
-            Status::Stopped | Status::Timeout | Status::Failed => PING_HEALTHY,
+            Status::Healthy | Status::Stopped | Status::Timeout | Status::Failed => PING_HEALTHY,
         }
     }
 
@@ -272,14 +240,6 @@ impl Plan {
             (Some(known), Some(at)) => Some(known.min(at)),
             (known, at) => known.or(at),
         };
-    }
-}
-
-impl Doubt {
-    /// How long to wait after the last failure: 1 s, doubled by each further one, up to a minute.
-    fn back_off(&self) -> Duration {
-        let doublings = self.count.saturating_sub(1).min(6);
-        Duration::from_secs(1 << doublings).min(BACK_OFF_MAX)
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::life::{Doubt, Life};
+use super::life::Life;
 use super::phase::{Cause, Phase};
 use super::status::{EndStatus, Status};
+use crate::doubt::Doubt;
 use crate::time::Timestamp;
 
 /// A wish about one service.
@@ -81,31 +82,32 @@ impl Life {
     /// [`Request::Look`], which makes it settle what it still owes.
     pub fn request(&self, request: &Request, now: Timestamp) -> Result<Self, Refusal> {
         let mut life = self.clone();
-        match (request, &self.phase) {
-            (Request::Look, _) => life.asked_at = Some(now),
+        match (&self.phase, request) {
+            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } | Phase::Ended(_), Request::Look) => {
+                life.asked_at = Some(now);
+            }
             (
-                Request::Stop { .. } | Request::Abandon { .. } | Request::CloseTunnel | Request::OpenTunnel,
                 Phase::Ended(ending),
+                Request::Stop { .. } | Request::Abandon { .. } | Request::CloseTunnel | Request::OpenTunnel,
             ) => return Err(Refusal::Ended { status: ending.status.into(), at: ending.at }),
-            (Request::Stop { delay, status }, _) => {
-                let due = now.plus(*delay);
+            (Phase::Intent, Request::Stop { status, .. }) => life.end(*status, Cause::Requested, now),
+            (Phase::Sending { .. } | Phase::Live { .. }, Request::Stop { delay, status }) => {
                 // A cancel that was heard cannot be taken back.
                 let cancelled_at = life.stop.and_then(|stop| stop.cancelled_at);
-                life.stop =
-                    Some(StopWish { asked_at: now, due, status: *status, cancelled_at, failed: None });
+                let (asked_at, due, status) = (now, now.plus(*delay), *status);
+                life.stop = Some(StopWish { asked_at, due, status, cancelled_at, failed: None });
                 life.asked_at = Some(now);
-                if matches!(life.phase, Phase::Intent) {
-                    life.end_as_wished(now);
-                }
             }
-            (Request::Abandon { why }, Phase::Intent) => {
+            (Phase::Intent, Request::Abandon { why }) => {
                 life.end(EndStatus::Failed, Cause::NotSent(why.clone()), now);
             }
-            (Request::Abandon { .. }, Phase::Sending { .. } | Phase::Live { .. }) => {
+            (Phase::Sending { .. } | Phase::Live { .. }, Request::Abandon { .. }) => {
                 return Err(Refusal::MayBeSent);
             }
-            (Request::CloseTunnel, _) => life.tunnel_unwanted = true,
-            (Request::OpenTunnel, _) => {
+            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. }, Request::CloseTunnel) => {
+                life.tunnel_unwanted = true;
+            }
+            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. }, Request::OpenTunnel) => {
                 life.tunnel_unwanted = false;
                 life.asked_at = Some(now);
             }

@@ -30,16 +30,7 @@ impl Stage {
         }
     }
 
-    /// After a ping that was answered by this very service.
-    pub(super) const fn answered(self) -> Self {
-        match self {
-            Self::Accepted | Self::Pending | Self::Starting | Self::Healthy | Self::Unhealthy => {
-                Self::Healthy
-            }
-        }
-    }
-
-    /// After a ping that was not.
+    /// After a ping that was not answered. One that was makes HEALTHY, from anywhere.
     pub(super) const fn unanswered(self) -> Self {
         match self {
             Self::Accepted | Self::Pending | Self::Starting => self,

@@ -1,8 +1,5 @@
 //! The eight statuses: the flat projection of a phase that people, files and databases see.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 /// Where a service stands, in one word.
@@ -63,29 +60,6 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// A word that is none of the eight.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a status")]
-pub struct UnknownStatus(pub String);
-
-impl FromStr for Status {
-    type Err = UnknownStatus;
-
-    /// Takes any case: people type `healthy`.
-    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| UnknownStatus(text.to_owned()))
-    }
-}
-
 /// The terminal statuses: how a service can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -105,20 +79,5 @@ impl From<EndStatus> for Status {
             EndStatus::Timeout => Self::Timeout,
             EndStatus::Failed => Self::Failed,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_go_both_ways() {
-        for status in Status::ALL {
-            assert_eq!(status.as_str().parse(), Ok(status));
-            assert_eq!(status.as_str().to_lowercase().parse(), Ok(status));
-            assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{status}\""));
-        }
-        assert!("RUNNING".parse::<Status>().is_err());
     }
 }
