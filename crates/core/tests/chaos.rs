@@ -37,7 +37,7 @@ fn event() -> impl Strategy<Value = Event> {
         network_down,
         scheduler_down,
         submit_reply_lost,
-        jobs_unlisted: false,
+        ..Faults::default()
     });
     let behaviour = (secs(60), prop::option::of(secs(900)), prop::option::of(secs(900)), any::<bool>());
     let behaviour = behaviour.prop_map(|(queued_for, listens_after, runs_for, refused)| Behaviour {

@@ -8,4 +8,4 @@ mod world;
 pub use ledger_contract::ledger_contract;
 pub use memory_ledger::MemoryLedger;
 pub use samples::{sample_event, sample_lives, sample_service};
-pub use world::{Behaviour, Faults, World};
+pub use world::{Accounting, Behaviour, Call, Errand, Faults, Garbage, JobTruth, Mishap, Process, World};
