@@ -67,6 +67,70 @@ impl fmt::Display for JobEnd {
     }
 }
 
+impl Cause {
+    /// What such an end means to whoever asked for the service, and where to look next, in a sentence or two.
+    pub const fn meaning(&self) -> &'static str {
+        match self {
+            Self::Requested => {
+                "Somebody asked for the end of the service, and its job (if there was one) has ended."
+            }
+            Self::Job(end) => end.outcome.meaning(),
+            Self::GraceSpent { .. } => {
+                "The job ran for the whole grace period and its server never answered on its health path, so the job was \
+                 cancelled. The log tells whether it was still loading: give it a longer grace period; or whether it \
+                 listens elsewhere or answers another path."
+            }
+            Self::Refused(_) => {
+                "The scheduler did not take the job; nothing ran. Its own words say what to change: an account, a \
+                 partition, a limit."
+            }
+            Self::NotSent(_) => {
+                "The submission never reached the scheduler, and whoever asked for the service was told so at once. \
+                 Nothing ran; start it again once the cluster can be reached."
+            }
+            Self::Vanished => {
+                "The scheduler answered for the whole settling time and knew nothing of the job: its records were \
+                 purged, or the cluster lost it. The service's log is what is left."
+            }
+        }
+    }
+}
+
+impl Outcome {
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Completed => {
+                "The command ended by itself with exit code 0. A server is not meant to: the log tells why it stopped."
+            }
+            Self::Cancelled => {
+                "Somebody cancelled the job, but not through Towline: the user by hand, or an administrator."
+            }
+            Self::TimeLimit => {
+                "The job used up its time limit. Start it again with a longer one, as far as the partition allows."
+            }
+            Self::Deadline => {
+                "The job could not end before the deadline that it was submitted with, so the scheduler removed it."
+            }
+            Self::Failed => {
+                "The command ended with an error: an exit code other than 0, or a signal. The last lines of the log say \
+                 why; code 127 is a command that was not found."
+            }
+            Self::NodeFail => {
+                "The node went down under the job and the job was not requeued. Nothing is wrong with the service; start \
+                 it again, or let the scheduler requeue it."
+            }
+            Self::BootFail => "The node that the job was given did not boot. Nothing ran; start it again.",
+            Self::OutOfMemory => {
+                "The job used more memory than it had asked for and was killed. Ask for more memory, or load less."
+            }
+            Self::Preempted => {
+                "The job had to make room for another one and was not requeued. Start it again, on a partition or with a \
+                 quality of service that is not preempted, or let the scheduler requeue it."
+            }
+        }
+    }
+}
+
 impl Life {
     /// Why it stands where it stands, as a sentence fragment for people.
     pub fn why(&self) -> String {

@@ -245,6 +245,7 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
         ("profile", spec.profile.clone()),
         ("command", shell_words(&spec.command)),
     ];
+    lines.extend(life.cause().map(|cause| ("meaning", cause.meaning().to_owned())));
     if let Some(job) = life.phase.job() {
         let word = job.word.as_deref().map(|word| format!(" ({word})")).unwrap_or_default();
         lines.push(("job", format!("{}{word}", job.id)));

@@ -51,6 +51,17 @@ fn an_ended_service_tells_its_cause() {
 }
 
 #[test]
+fn details_of_an_ended_service_say_what_its_end_means() {
+    let meaning = |service: &Service| {
+        let text = details(service, &[], Timestamp::from_secs(60));
+        text.lines().find_map(|line| line.strip_prefix("meaning").map(|rest| rest.trim().to_owned()))
+    };
+    let told = meaning(&ended(healthy(service(7, "web"))));
+    assert!(told.is_some_and(|told| told.starts_with("Somebody asked for the end")));
+    assert_eq!(meaning(&healthy(service(7, "web"))), None);
+}
+
+#[test]
 fn a_damaged_row_stands_beside_the_others() {
     let services = [service(1, "a")];
     let damaged = [DamagedRow { id: "?x".into(), name: "b".into(), problem: "no phase".into() }];

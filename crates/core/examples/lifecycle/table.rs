@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use towline_core::id::JobId;
-use towline_core::job::{JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
-use towline_core::lifecycle::{Echo, EndStatus, Fact, Life, Ping, Request, Status, Submission, Terms};
-use towline_core::time::Timestamp;
+use towline_core::job::{JobEnd, JobState, Outcome, Sighting};
+use towline_core::lifecycle::{Echo, EndStatus, Fact, Life, Request, Stage, Status};
 
-const GRACE: Duration = Duration::from_secs(600);
+use crate::cases::{GRACE, NOW, at_stage, pinged, recorded, seen, silence};
 
 /// What a refresh may find: a column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +67,12 @@ impl Finding {
         }
     }
 
-    fn sight(self) -> Sight {
+    /// What asking about the job tells.
+    fn look(self) -> Fact {
         let ended = |outcome| JobState::Ended(JobEnd { outcome, exit: None, reason: None });
         let (state, running_for) = match self {
-            Self::Absent => return Sight::Absent,
-            Self::Unseen => return Sight::Unseen("no answer".into()),
+            Self::Absent => return Fact::Job(Sighting::absent(None)),
+            Self::Unseen => return Fact::Job(Sighting::unseen("no answer")),
             Self::Answered | Self::GraceLeft => (JobState::Running, GRACE / 2),
             Self::GraceOver => (JobState::Running, GRACE * 2),
             Self::Queued => (JobState::Queued, Duration::ZERO),
@@ -83,7 +82,7 @@ impl Finding {
             Self::TimedOut => (ended(Outcome::TimeLimit), GRACE / 2),
             Self::Failed => (ended(Outcome::Failed), GRACE / 2),
         };
-        report(state, running_for)
+        seen(state, running_for)
     }
 }
 
@@ -91,96 +90,38 @@ impl Finding {
 ///
 /// A refresh pings, asks about the job, and pings again if it learnt where the server listens.
 pub(crate) fn refreshed(before: Status, finding: Finding) -> Status {
-    let (life, now) = example(before);
-    let echo = match finding {
-        Finding::Answered => Echo::Answered,
-        Finding::Queued
-        | Finding::GraceLeft
-        | Finding::GraceOver
-        | Finding::Leaving
-        | Finding::Completed
-        | Finding::Cancelled
-        | Finding::TimedOut
-        | Finding::Failed
-        | Finding::Absent
-        | Finding::Unseen => Echo::Silent("refused".into()),
-    };
-    let ping = Fact::Ping(Ping { place: place(), echo });
-    let job = Fact::Job(Sighting { sight: finding.sight(), place: Some(place()), exit: None, at: None });
-    let mut at = match finding {
-        Finding::GraceOver => now.plus(GRACE * 2),
-        Finding::Answered
-        | Finding::Queued
-        | Finding::GraceLeft
-        | Finding::Leaving
-        | Finding::Completed
-        | Finding::Cancelled
-        | Finding::TimedOut
-        | Finding::Failed
-        | Finding::Absent
-        | Finding::Unseen => now,
-    };
-    let mut life = life.observe(&ping, at).observe(&job, at).observe(&ping, at);
+    let life = example(before);
+    let ping = pinged(if finding == Finding::Answered { Echo::Answered } else { silence() });
+    let look = finding.look();
+    let at = if finding == Finding::GraceOver { NOW.plus(GRACE * 2) } else { NOW };
+    let life = life.observe(&ping, at).observe(&look, at).observe(&ping, at);
     if finding == Finding::Absent {
-        at = at.plus(life.terms.settle);
-        // A submission that left no trace is made again; that of a known job cannot be.
-        life = life.observe(&job, at);
+        return life.observe(&look, at.plus(life.terms.settle)).status();
     }
     life.status()
 }
 
-/// A life of that status, made by the facts that lead there, and the time at which it got there.
-fn example(status: Status) -> (Life, Timestamp) {
-    let now = Timestamp::from_secs(1_800_000_000);
-    let accepted = Life::new(Terms::with_grace(GRACE), now)
-        .observe(&Fact::Submitting, now)
-        .observe(&Fact::Submission(Submission::Accepted(JobId::new("1"))), now);
-    let look = |sight, place| Fact::Job(Sighting { sight, place, exit: None, at: None });
-    let pending = || accepted.observe(&look(report(JobState::Queued, Duration::ZERO), None), now);
-    let starting = || {
-        let running = report(JobState::Running, Duration::ZERO);
-        pending().observe(&look(running, Some(place())), now)
-    };
-    let pinged = |life: Life, echo| life.observe(&Fact::Ping(Ping { place: place(), echo }), now);
+/// A life of that status.
+fn example(status: Status) -> Life {
     let ended = |end: EndStatus| {
         let wish = Request::Stop { delay: Duration::ZERO, status: end };
-        let new = Life::new(Terms::with_grace(GRACE), now);
-        new.request(&wish, now).unwrap_or(new)
+        recorded().request(&wish, NOW).unwrap_or_else(|_| recorded())
     };
-    let life = match status {
-        Status::Submitted => accepted,
-        Status::Pending => pending(),
-        Status::Starting => starting(),
-        Status::Healthy => pinged(starting(), Echo::Answered),
-        Status::Unhealthy => pinged(pinged(starting(), Echo::Answered), Echo::Silent("refused".into())),
+    match status {
+        Status::Submitted => at_stage(Stage::Accepted),
+        Status::Pending => at_stage(Stage::Pending),
+        Status::Starting => at_stage(Stage::Starting),
+        Status::Healthy => at_stage(Stage::Healthy),
+        Status::Unhealthy => at_stage(Stage::Unhealthy),
         Status::Stopped => ended(EndStatus::Stopped),
         Status::Timeout => ended(EndStatus::Timeout),
         Status::Failed => ended(EndStatus::Failed),
-    };
-    (life, now)
+    }
 }
 
-fn report(state: JobState, running_for: Duration) -> Sight {
-    Sight::Seen(JobReport {
-        id: JobId::new("1"),
-        word: String::new(),
-        node: None,
-        reason: None,
-        running_for: (state == JobState::Running).then_some(running_for),
-        time_left: None,
-        run: (state == JobState::Running).then_some(1),
-        state,
-    })
-}
-
-fn place() -> Place {
-    Place { host: "c1".into(), port: 20_000, pid: 1, listening: true, loopback: false }
-}
-
-/// The text of `docs/lifecycle.md`.
+/// The table, in Markdown.
 pub(crate) fn markdown() -> String {
-    let mut text = String::from(PREFACE);
-    let _ = write!(text, "| status before |");
+    let mut text = String::from("| status before |");
     for finding in Finding::ALL {
         let _ = write!(text, " {} |", finding.heading());
     }
@@ -192,31 +133,8 @@ pub(crate) fn markdown() -> String {
         }
         text.push('\n');
     }
-    text.push_str(NOTES);
     text
 }
-
-const PREFACE: &str = "\
-# The lifecycle of a service
-
-Printed from the code by `cargo run -p towline-core --example lifecycle`; a test fails when this page differs.
-
-What one refresh makes of each status. It pings first, and asks the scheduler only when the ping was not answered or
-the scheduler's last word is older than the verification interval.
-
-";
-
-const NOTES: &str = "
-- **Unseen** is doubt: a query that failed, an empty answer, a cluster out of reach, an unknown word. It ends nothing.
-- **Absent** is a word of authority: the queue, and accounting where it exists, have missed the job without a break for
-  the settling time (5 minutes).
-- **Grace** counts from the moment the command began to run, anew in each run of a requeued job, and is over only after a
-  ping that was made over a working tunnel and was not answered. Such a TIMEOUT cancels the job.
-- A ping counts only if the present run of the job has published the place, and the scheduler has said within the
-  verification interval (60 s) that it runs.
-- A stop that was asked for and heard ends in the status that was asked for. Nothing else cancels a job.
-- Nothing moves a terminal status (STOPPED, TIMEOUT, FAILED), and nothing restarts it.
-";
 
 #[cfg(test)]
 mod tests {
@@ -262,17 +180,7 @@ mod tests {
     #[test]
     fn every_example_has_the_status_that_it_stands_for() {
         for status in Status::ALL {
-            assert_eq!(example(status).0.status(), status);
+            assert_eq!(example(status).status(), status);
         }
-    }
-
-    #[test]
-    fn the_page_is_up_to_date() {
-        let page = include_str!("../../../../docs/lifecycle.md");
-        assert_eq!(
-            page,
-            markdown(),
-            "run: cargo run -p towline-core --example lifecycle > docs/lifecycle.md"
-        );
     }
 }
