@@ -8,7 +8,7 @@ use towline_core::ports::ShellOutput;
 /// ASCII record separator: begins each of our lines.
 pub(crate) const MARK: char = '\u{1e}';
 
-/// ASCII unit separator: between the fields of a record. No job's name is known to hold one; names stand last.
+/// ASCII unit separator: ends each field of a record. No job's name is known to hold one; names stand last.
 pub(crate) const UNIT: char = '\u{1f}';
 
 /// The letter of the last line of a complete answer.
@@ -46,21 +46,41 @@ set +f
 printf '\n'
 "#;
 
-/// Our lines of a complete answer, in order, each with its letter; without the last.
+/// Our lines of a complete answer, in order, each with its letter and with the lines up to the next one of ours (a
+/// job's name may hold the end of a line); without the last.
 ///
 /// `None` if the answer is not complete: it was cut off, or the script never came to its end.
-pub(crate) fn lines(output: &ShellOutput) -> Option<Vec<(char, String)>> {
+pub(crate) fn records(output: &ShellOutput) -> Option<Vec<(char, String)>> {
     let text = String::from_utf8_lossy(&output.stdout);
-    let ours = text.split('\n').filter_map(|line| line.strip_prefix(MARK));
-    let mut lines: Vec<(char, String)> = ours.filter_map(split_letter).collect();
+    let mut records: Vec<(char, String)> = Vec::new();
+    for line in text.split('\n') {
+        if let Some((letter, rest)) = line.strip_prefix(MARK).and_then(split_letter) {
+            records.push((letter, rest.to_owned()));
+        } else if let Some((_, rest)) = records.last_mut() {
+            rest.extend(["\n", line]);
+        }
+    }
     // The last end counts: a part of a job's name may look like one.
-    lines.truncate(lines.iter().rposition(|(letter, _)| *letter == END)?);
-    Some(lines)
+    let end = records.iter().rposition(|(letter, rest)| *letter == END && first_line(rest).is_empty())?;
+    records.truncate(end);
+    Some(records)
 }
 
-fn split_letter(line: &str) -> Option<(char, String)> {
+/// The same, each without what follows its line.
+pub(crate) fn lines(output: &ShellOutput) -> Option<Vec<(char, String)>> {
+    let records = records(output)?;
+    Some(records.iter().map(|(letter, rest)| (*letter, first_line(rest).to_owned())).collect())
+}
+
+/// A terminal on the way would have ended lines with a carriage return as well.
+pub(crate) fn first_line(text: &str) -> &str {
+    let line = text.split('\n').next().unwrap_or_default();
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+fn split_letter(line: &str) -> Option<(char, &str)> {
     let mut chars = line.chars();
-    Some((chars.next()?, chars.as_str().to_owned()))
+    Some((chars.next()?, chars.as_str()))
 }
 
 /// What was printed on standard error in the section `name`, as one line for people.
@@ -137,8 +157,24 @@ mod tests {
     }
 
     #[test]
+    fn a_record_goes_on_to_the_next_and_a_line_ends_with_its_line() {
+        let answer = output("x\n\u{1e}Qodd\nname\u{1f}\n\u{1e}r\na\r\nb\n\u{1e}.\n", "");
+        let all = vec![('Q', "odd\nname\u{1f}".to_owned()), ('r', "\na\r\nb".to_owned())];
+        assert_eq!(records(&answer), Some(all));
+        let first = vec![('Q', "odd".to_owned()), ('r', String::new())];
+        assert_eq!(lines(&answer), Some(first));
+    }
+
+    #[test]
+    fn a_terminals_line_ends_are_read_as_well() {
+        let answer = output("\u{1e}q0\r\n\u{1e}.\r\n", "");
+        assert_eq!(lines(&answer), Some(vec![('q', "0".to_owned())]));
+    }
+
+    #[test]
     fn an_answer_without_its_end_is_none() {
         assert_eq!(lines(&output("\u{1e}q0\n", "")), None);
+        assert_eq!(lines(&output("\u{1e}q0\n\u{1e}.\u{1f}\n", "")), None, "the end of a job's name");
         assert_eq!(lines(&output("", "")), None);
     }
 

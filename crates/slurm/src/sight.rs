@@ -9,6 +9,7 @@ use crate::command::survey::{Answer, SLACK};
 use crate::parse::records::{Records, RunOf};
 use crate::parse::sacct::AccountingRow;
 use crate::parse::squeue::QueueRow;
+use crate::parse::table::Table;
 use crate::state::{Source, Standing, by_whom, exit_status, standing};
 
 /// Judges what `answer` tells of `subject`. The queue comes first: it knows of an end or a requeue before
@@ -20,32 +21,70 @@ pub(crate) fn sighting(subject: &Subject, answer: &Answer) -> Sighting {
 fn judge(subject: &Subject, answer: &Answer) -> Sighting {
     let records = answer.records.get(&subject.id);
     if let Some(row) = queued(subject, &answer.queue) {
-        return from_queue(row, accounted(subject, Some(&row.job), answer), records);
+        // Of a job that has ended nothing may be left unread: that could be its next run.
+        let doubt = answer.queue.unread_of(subject.id, &row.job).filter(|_| has_ended(row));
+        return match doubt {
+            Some(line) => unread("the queue", line),
+            None => {
+                let rows = &answer.accounting.rows;
+                let accounted = accounted(subject, Some(&row.job), answer);
+                from_queue(
+                    row,
+                    accounted.filter(|row| rows.unread_of(subject.id, &row.job).is_none()),
+                    records,
+                )
+            }
+        };
+    }
+    if let Some(line) = answer.queue.unread_for(subject.id, subject.job.as_ref()) {
+        return unread("the queue", line);
     }
     if let Some(row) = accounted(subject, None, answer) {
-        return from_accounting(subject, row, records);
+        return match answer.accounting.rows.unread_of(subject.id, &row.job) {
+            Some(line) => unread("accounting", line),
+            None => from_accounting(subject, row, records),
+        };
     }
-    match &answer.accounting.problem {
-        Some(words) => Sighting::unseen(format!(
+    missed(subject, answer)
+}
+
+/// What to say of a job that neither lists.
+fn missed(subject: &Subject, answer: &Answer) -> Sighting {
+    let accounting = &answer.accounting;
+    if let Some(words) = &accounting.problem {
+        return Sighting::unseen(format!(
             "the queue does not list the job, and accounting gave no answer: {words}"
-        )),
-        None => Sighting { exit: absent_exit(subject, records), ..Sighting::absent(None) },
+        ));
     }
+    if let Some(line) = accounting.rows.unread_for(subject.id, subject.job.as_ref()) {
+        return unread("accounting", line);
+    }
+    if !accounting.asked.contains(&subject.id) {
+        return Sighting::unseen("the queue does not list the job, and accounting was not asked for it");
+    }
+    Sighting { exit: absent_exit(subject, answer.records.get(&subject.id)), ..Sighting::absent(None) }
+}
+
+fn unread(who: &str, line: &str) -> Sighting {
+    Sighting::unseen(format!("{who} has a line that may be this job's and cannot be read: {line:?}"))
 }
 
 /// The job of a subject in the queue. There should be one; of several the live one counts, then the known, then
 /// the newest.
-fn queued<'a>(subject: &Subject, rows: &'a [QueueRow]) -> Option<&'a QueueRow> {
-    let ours = rows.iter().filter(|row| row.token == subject.id);
-    ours.max_by_key(|row| {
-        let ended = matches!(standing(&row.word, Source::Queue), Some(Standing::Ended(_)));
-        (!ended, subject.job.as_ref() == Some(&row.job), row.submitted)
-    })
+fn queued<'a>(subject: &Subject, queue: &'a Table<QueueRow>) -> Option<&'a QueueRow> {
+    queue
+        .of(subject.id)
+        .iter()
+        .max_by_key(|row| (!has_ended(row), subject.job.as_ref() == Some(&row.job), row.submitted))
+}
+
+fn has_ended(row: &QueueRow) -> bool {
+    matches!(standing(&row.word, Source::Queue), Some(Standing::Ended(_)))
 }
 
 /// Accounting's newest record of a subject's job: every requeue made one more.
 fn accounted<'a>(subject: &Subject, job: Option<&JobId>, answer: &'a Answer) -> Option<&'a AccountingRow> {
-    let ours = answer.accounting.rows.iter().filter(|row| row.token == subject.id);
+    let ours = answer.accounting.rows.of(subject.id).iter();
     let ours = ours.filter(|row| job.is_none_or(|job| *job == row.job));
     ours.max_by_key(|row| (row.submitted, row.start))
 }

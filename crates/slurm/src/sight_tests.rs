@@ -1,12 +1,11 @@
+use std::slice::from_ref;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use towline_core::job::{ExitStatus, JobEnd};
 
 use super::*;
-use crate::frame::UNIT;
-use crate::parse::{records, sacct, squeue};
-use crate::testing::ID;
+use crate::parse::records;
+use crate::testing::{ID, record};
 
 const CREATED: i64 = 1_795_409_800;
 
@@ -15,13 +14,13 @@ fn subject(job: Option<&str>) -> Subject {
 }
 
 fn queue_line(job: &str, word: &str, start: i64) -> String {
-    let fields = [job, word, "c2", "None", &start.to_string(), "1:27", "58:33", &CREATED.to_string()];
-    format!("{}{UNIT}web-{ID}", fields.join(&UNIT.to_string()))
+    let (start, submitted, name) = (start.to_string(), CREATED.to_string(), format!("web-{ID}"));
+    record(&[job, word, "c2", "None", &start, "1:27", "58:33", &submitted, &name])
 }
 
 fn accounting_line(job: &str, word: &str, exit: &str, submitted: i64) -> String {
     let (submitted, start) = (submitted.to_string(), (submitted + 1).to_string());
-    [job, word, exit, &submitted, &start, "c2", &format!("web-{ID}")].join(&UNIT.to_string())
+    record(&[job, word, exit, &submitted, &start, "c2", &format!("web-{ID}")])
 }
 
 fn place_line(job: &str, at: i64) -> String {
@@ -38,8 +37,9 @@ fn exit_line(job: &str, at: i64, code: u8) -> String {
 
 fn answer(queue: &[String], accounting: &[String], files: &[String]) -> Answer {
     let mut answer = Answer::default();
-    answer.queue.extend(queue.iter().filter_map(|line| squeue::row(line)));
-    answer.accounting.rows.extend(accounting.iter().filter_map(|line| sacct::row(line)));
+    queue.iter().for_each(|row| answer.queue.add(row));
+    accounting.iter().for_each(|row| answer.accounting.rows.add(row));
+    answer.accounting.asked.insert(ID.parse().unwrap());
     answer.records = records::records(files.iter().map(String::as_str));
     answer
 }
@@ -189,19 +189,50 @@ fn of_two_jobs_with_one_token_the_live_one_counts() {
     assert_eq!(report(&sighting(&subject(Some("7")), &answer(&rows, &[], &[]))).id, JobId::new("8"));
 }
 
-proptest! {
-    /// Whatever happens to one line, the jobs of the others are seen as before.
-    #[test]
-    fn a_broken_line_harms_no_other(at in 0_usize..400, garbage in "\\PC{0,20}") {
-        let other = "11111111-1111-4111-8111-111111111111";
-        let mut broken = queue_line("7", "RUNNING", CREATED);
-        let at = broken.floor_char_boundary(at.min(broken.len()));
-        broken.truncate(at);
-        broken.push_str(&garbage);
-        let whole = queue_line("8", "RUNNING", CREATED).replace(ID, other);
-        let answer = answer(&[broken, whole], &[], &[]);
-        let subject = Subject { id: other.parse().unwrap(), ..subject(Some("8")) };
-        let seen = sighting(&subject, &answer);
-        prop_assert_eq!(&report(&seen).id, &JobId::new("8"));
+#[test]
+fn a_row_that_cannot_be_read_is_no_absence() {
+    let row = queue_line("7", "RUNNING", CREATED);
+    let cut = &row[..row.len() - 1];
+    for broken in
+        [row.replacen('7', "7_1", 1), format!("{cut}\u{1b}[0m\u{1f}"), row.replace('\u{1f}', "|"), cut.into()]
+    {
+        let answer = answer(from_ref(&broken), &[], &[]);
+        for job in [None, Some("7"), Some("6")] {
+            assert!(
+                why(&sighting(&subject(job), &answer)).contains("the queue has a line"),
+                "{broken:?} {job:?}"
+            );
+        }
     }
+    let accounted = accounting_line("7", "COMPLETED", "0:0", CREATED);
+    let broken = answer(&[], &[accounted[..accounted.len() - 9].into()], &[]);
+    assert!(why(&sighting(&subject(Some("7")), &broken)).contains("accounting has a line"));
+    assert_eq!(sighting(&subject(Some("8")), &broken).sight, Sight::Absent, "another job's");
+}
+
+/// The queue may know of a run that accounting has not heard of, and of two records the last counts.
+#[test]
+fn an_end_needs_every_line_of_its_job_to_be_read() {
+    let (ended, next) =
+        (accounting_line("7", "NODE_FAIL", "0:0", CREATED), queue_line("7", "RUNNING", CREATED));
+    let queue_cut = answer(&[next[..20].into()], from_ref(&ended), &[]);
+    assert!(why(&sighting(&subject(Some("7")), &queue_cut)).contains("the queue has a line"));
+    let twice = answer(&[queue_line("7", "COMPLETED", CREATED), next[..20].into()], &[], &[]);
+    assert!(why(&sighting(&subject(Some("7")), &twice)).contains("the queue has a line"));
+    let requeue_cut = answer(&[], &[ended.clone(), ended[..20].into()], &[]);
+    assert!(why(&sighting(&subject(Some("7")), &requeue_cut)).contains("accounting has a line"));
+    let others = answer(&[queue_line("7", "COMPLETED", CREATED), "8\u{1f}RUN".into(), "9".into()], &[], &[]);
+    assert_eq!(end(&sighting(&subject(Some("7")), &others)).outcome, Outcome::Completed);
+
+    let failed = queue_line("7", "FAILED", CREATED);
+    let record = accounting_line("7", "FAILED", "3:0", CREATED);
+    let cut = answer(&[failed], &[record.clone(), record[..20].into()], &[]);
+    assert_eq!(end(&sighting(&subject(Some("7")), &cut)).exit, None, "that of another run, perhaps");
+}
+
+#[test]
+fn what_accounting_was_not_asked_it_does_not_deny() {
+    let mut unasked = answer(&[], &[], &[]);
+    unasked.accounting.asked.clear();
+    assert!(why(&sighting(&subject(Some("7")), &unasked)).contains("accounting was not asked"));
 }

@@ -36,3 +36,8 @@ pub(crate) fn captures(ending: &str) -> Vec<String> {
         std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.ends_with(ending)).collect()
 }
+
+/// Fields as Slurm's commands print them for the survey: each is ended by a separator.
+pub(crate) fn record(fields: &[&str]) -> String {
+    fields.iter().flat_map(|field| [*field, "\u{1f}"]).collect()
+}

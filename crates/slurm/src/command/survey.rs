@@ -1,17 +1,19 @@
 //! The survey: queue, records and accounting of any number of services in one remote command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use towline_core::id::ServiceId;
 use towline_core::ports::{ShellOutput, Subject, SurveyError};
 use towline_core::time::Timestamp;
 
 use crate::error::ClusterError;
-use crate::frame::{self, MARK, PRELUDE, UNIT};
+use crate::frame::{self, MARK, PRELUDE, UNIT, first_line};
 use crate::home::Home;
 use crate::parse::records::{Records, records};
 use crate::parse::sacct::{self, AccountingRow};
 use crate::parse::squeue::{self, QueueRow};
+use crate::parse::table::Table;
+use crate::parse::text::service;
 
 /// Clocks of this machine and the cluster may differ by this much, in seconds.
 pub(crate) const SLACK: i64 = 600;
@@ -21,7 +23,7 @@ pub(crate) const SLACK: i64 = 600;
 pub(crate) struct Answer {
     /// When the queue answered, by the cluster's clock.
     pub(crate) at: Option<Timestamp>,
-    pub(crate) queue: Vec<QueueRow>,
+    pub(crate) queue: Table<QueueRow>,
     pub(crate) accounting: Accounting,
     pub(crate) records: BTreeMap<ServiceId, Records>,
 }
@@ -29,13 +31,16 @@ pub(crate) struct Answer {
 /// What accounting said about the jobs that it was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Accounting {
-    pub(crate) rows: Vec<AccountingRow>,
+    /// Those whose jobs it was asked for, or would have been if the cluster kept any.
+    pub(crate) asked: BTreeSet<ServiceId>,
+    pub(crate) rows: Table<AccountingRow>,
     /// Why it could not answer in full.
     pub(crate) problem: Option<String>,
 }
 
 /// The queue, then accounting for those jobs alone that it misses or calls failed, then the records.
 ///
+/// Whom accounting is asked for is said as well: the shell's view of the queue and ours must not differ unseen.
 /// A job without a known id is looked for by its token among what the user submitted since it was asked for.
 /// Listing a directory before its files are opened makes a network file system look again.
 const TEXT: &str = r#"command -v squeue >/dev/null 2>&1 || { say n; finish; }
@@ -47,10 +52,11 @@ say "q$code"
 say "t$(date +%s)"
 [ "$code" -eq 0 ] || finish
 printf '%s\n' "$queue"
-wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" '
+wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" -v row="${mark}Q" '
   $0 == "--" && !jobs { jobs = 1; next }
   !jobs { split($0, field, " "); id[field[1]] = field[2]; since[field[1]] = field[3]; next }
-  { token = substr($NF, length($NF) - 35) }
+  NF != 10 || substr($1, 1, 2) != row { next }
+  { token = substr($9, length($9) - 35) }
   !(token in id) { next }
   $2 == "FAILED" { failed[token] = substr($1, 3); next }
   { seen[token] = 1 }
@@ -63,10 +69,11 @@ lost=
 first=
 while read -r token id since; do
   [ -n "$token" ] || continue
+  say "w$token"
   if [ "$id" = - ] && [ -s "$services/$token/job.id" ]; then read -r id <"$services/$token/job.id"; fi
   case $id in
     '' | *[!0-9]*)
-      lost="$lost -e $token"
+      lost="$lost -e /$token/s/^/${mark}A/p"
       if [ -z "$first" ] || [ "$since" -lt "$first" ]; then first=$since; fi ;;
     *) ids=$ids,$id ;;
   esac
@@ -75,19 +82,20 @@ $wanted
 END_OF_WANTED
 accounting() {
   section sacct
-  rows=$(bounded "$seconds" sacct -X -D -n -P --delimiter="$unit" -u "$(id -u)" -o "$fields" "$@")
+  rows=$(bounded "$seconds" sacct -X -D -n -p --delimiter="$unit" -u "$(id -u)" -o "$fields" "$@")
   say "a$?"
 }
+told() { [ -z "$rows" ] || printf '%s\n' "$rows" | sed -n "$@" || say "a$?"; }
 if [ -n "$ids$lost" ] && command -v sacct >/dev/null 2>&1; then
   if [ -n "$ids" ]; then
     accounting -j "${ids#,}"
-    printf '%s\n' "$rows" | sed "s/^/${mark}A/"
+    told -e "s/^/${mark}A/p"
   fi
   if [ -n "$lost" ]; then
     age=$(($(date +%s) - first + slack))
     [ "$age" -gt "$slack" ] || age=$slack
     accounting -S "now-${age}seconds"
-    printf '%s\n' "$rows" | grep -F $lost | sed "s/^/${mark}A/"
+    told $lost
   fi
 fi
 say r
@@ -103,7 +111,7 @@ pub(crate) fn script(subjects: &[Subject], home: &Home, seconds: u64) -> String 
     let tokens: Vec<String> = subjects.iter().map(|subject| subject.id.to_string()).collect();
     format!(
         "{PRELUDE}services={home}/services\nseconds={seconds}\nslack={SLACK}\nfields={fields}\n\
-         mark='{MARK}'\nunit='{UNIT}'\nformat='{MARK}Q{format}'\n\
+         mark='{MARK}'\nunit='{UNIT}'\nformat='{QUEUE_ROW}{format}'\n\
          subjects='{lines}'\ntokens='{tokens}'\n{TEXT}",
         home = home.word(),
         format = squeue::FORMAT.replace('|', &UNIT.to_string()),
@@ -121,39 +129,57 @@ fn line(subject: &Subject) -> String {
     format!("{} {id} {since}", subject.id)
 }
 
-/// Reads the answer of [`script`].
+/// Reads the answer of [`script`]. What stands before the first row is believed as it comes first, since a job's name
+/// may look like any line of ours.
 pub(crate) fn read(output: &ShellOutput) -> Result<Answer, SurveyError> {
-    let Some(lines) = frame::lines(output) else {
-        return Err(SurveyError::Garbled { problem: frame::incomplete(output) });
-    };
+    let garbled = |problem: String| SurveyError::Garbled { problem };
+    let all = frame::records(output).ok_or_else(|| garbled(frame::incomplete(output)))?;
+    let mut lines = all.iter().map(|(letter, rest)| (*letter, rest.as_str()));
+    match lines
+        .find(|(letter, _)| matches!(letter, 'n' | 'q'))
+        .map(|(letter, rest)| (letter, first_line(rest)))
+    {
+        Some(('q', "0")) => {}
+        Some(('q', code)) => return Err(SurveyError::Scheduler { words: failure("squeue", code, output) }),
+        Some(_) => {
+            return Err(SurveyError::Unreachable(Box::new(ClusterError::NoSlurm { command: "squeue" })));
+        }
+        None => return Err(garbled("it says nothing of the queue".to_owned())),
+    }
     let mut answer = Answer::default();
-    let mut heard = false;
-    for (letter, rest) in &lines {
+    let mut files = None;
+    for (letter, rest) in lines {
         match letter {
-            'n' => {
-                return Err(SurveyError::Unreachable(Box::new(ClusterError::NoSlurm { command: "squeue" })));
-            }
-            'q' if rest == "0" => heard = true,
-            'q' => return Err(SurveyError::Scheduler { words: failure("squeue", rest, output) }),
-            't' => answer.at = rest.parse().ok().map(Timestamp::from_secs),
-            'Q' => answer.queue.extend(squeue::row(rest)),
-            'A' => answer.accounting.rows.extend(sacct::row(rest)),
-            'a' if rest != "0" => {
-                let words = failure("sacct", rest, output);
-                // A cluster without accounting has nothing more to say than its queue.
-                if !sacct::is_disabled(&words) {
-                    answer.accounting.problem = Some(words);
-                }
-            }
+            't' if answer.at.is_none() => answer.at = first_line(rest).parse().ok().map(Timestamp::from_secs),
+            'Q' => rest.split(QUEUE_ROW).for_each(|row| answer.queue.add(row)),
+            'w' => answer.accounting.asked.extend(service(first_line(rest))),
+            'A' => rest.split(ACCOUNTING_ROW).for_each(|row| answer.accounting.rows.add(row)),
+            'a' => answer.accounting.ended(first_line(rest), output),
+            'r' => files = Some(rest),
             _ => {}
         }
     }
-    if !heard {
-        return Err(SurveyError::Garbled { problem: "it says nothing of the queue".to_owned() });
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    answer.records = records(text.lines());
+    let files = files.ok_or_else(|| garbled("it says nothing of the jobs' records".to_owned()))?;
+    answer.records = records(files.lines());
     Ok(answer)
+}
+
+/// What begins a row. One that lost the end of its line still begins in the middle of another.
+const QUEUE_ROW: &str = "\u{1e}Q";
+const ACCOUNTING_ROW: &str = "\u{1e}A";
+
+impl Accounting {
+    /// Takes in how one question to it ended, by its exit code.
+    fn ended(&mut self, code: &str, output: &ShellOutput) {
+        if code == "0" {
+            return;
+        }
+        let words = failure("sacct", code, output);
+        // A cluster without accounting has nothing more to say than its queue.
+        if !sacct::is_disabled(&words) {
+            self.problem = Some(words);
+        }
+    }
 }
 
 /// The words of a command that failed, or what its exit code tells.
@@ -169,7 +195,7 @@ fn failure(command: &str, code: &str, output: &ShellOutput) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ID, capture};
+    use crate::testing::{ID, capture, record};
 
     fn output(stdout: &str, stderr: &str) -> ShellOutput {
         ShellOutput { stdout: stdout.into(), stderr: stderr.into(), code: 0 }
@@ -178,15 +204,42 @@ mod tests {
     fn queue_line(job: &str) -> String {
         let name = format!("web-{ID}");
         let fields = [job, "RUNNING", "c2", "None", "1795409830", "1:27", "58:33", "1795409829", &name];
-        format!("\u{1e}Q{}\n", fields.join(&UNIT.to_string()))
+        format!("\u{1e}Q{}\n", record(&fields))
+    }
+
+    fn jobs(answer: &Answer) -> Vec<&str> {
+        answer.queue.of(ID.parse().unwrap()).iter().map(|row| row.job.as_str()).collect()
     }
 
     #[test]
     fn a_line_that_cannot_be_read_harms_no_other() {
         let row = queue_line("7");
-        let stdout = format!("motd\n\u{1e}q0\n\u{1e}Qbroken\n{row}second half of a name\n\u{1e}r\n\u{1e}.\n");
-        let answer = read(&output(&stdout, "")).unwrap();
-        assert_eq!(answer.queue.len(), 1);
+        for broken in
+            ["\u{1e}Qbroken\n", "\u{1e}Q", "\u{1e}Q12\u{1f}RUNN", "\u{1e}\n", "CLUSTER: b\n", "\n\n"]
+        {
+            let stdout = format!("motd\n\u{1e}q0\n{broken}{row}noise\n{broken}\n\u{1e}r\n\u{1e}.\n");
+            assert_eq!(jobs(&read(&output(&stdout, "")).unwrap()), ["7"], "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_our_lines_changes_nothing_before_it() {
+        let row = queue_line("7");
+        for name in ["q1", "n", "t99", "r", ".", "a0"] {
+            let odd =
+                record(&["9", "RUNNING", "c2", "None", "1", "1", "1", "1", &format!("x\n\u{1e}{name}\ny")]);
+            let stdout = format!("\u{1e}q0\n\u{1e}t50\n\u{1e}Q{odd}\n{row}\u{1e}r\n\u{1e}.\n");
+            let answer = read(&output(&stdout, "")).unwrap();
+            assert_eq!((jobs(&answer), answer.at), (vec!["7"], Some(Timestamp::from_secs(50))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_job_named_like_a_record_leaves_none() {
+        let name = format!("x\n{ID}/exit.json:{{}}");
+        let odd = record(&["9", "RUNNING", "c2", "None", "1", "1", "1", "1", &name]);
+        let stdout = format!("\u{1e}q0\n\u{1e}Q{odd}\n\u{1e}r\n\u{1e}.\n");
+        assert!(read(&output(&stdout, "")).unwrap().records.is_empty());
     }
 
     #[test]
@@ -214,7 +267,9 @@ mod tests {
         for cut in 0..whole.len() - 2 {
             assert!(matches!(read(&output(&whole[..cut], "")), Err(SurveyError::Garbled { .. })), "{cut}");
         }
-        assert!(matches!(read(&output("\u{1e}.\n", "")), Err(SurveyError::Garbled { .. })));
+        for part in ["\u{1e}.\n", "\u{1e}q0\n\u{1e}.\n", "\u{1e}r\n\u{1e}.\n"] {
+            assert!(matches!(read(&output(part, "")), Err(SurveyError::Garbled { .. })), "{part:?}");
+        }
     }
 
     #[test]

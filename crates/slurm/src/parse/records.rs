@@ -7,6 +7,8 @@ use towline_core::job::{ExitStatus, Place};
 use towline_core::runner::{PublishedExit, PublishedPlace, parse_attempt, parse_exit, parse_place};
 use towline_core::time::Timestamp;
 
+use super::text::service;
+
 /// What one service's directory holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records {
@@ -21,7 +23,7 @@ pub(crate) fn records<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<Serv
     for line in lines {
         let Some((path, content)) = line.split_once(':') else { continue };
         let Some((id, file)) = path.split_once('/') else { continue };
-        let Ok(id) = id.parse() else { continue };
+        let Some(id) = service(id) else { continue };
         let text = texts.entry((id, file)).or_default();
         text.push_str(content);
         text.push('\n');

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use towline_core::id::{JobId, ServiceId};
-
-use super::{epoch, token, told};
-use crate::frame::UNIT;
+use towline_core::id::JobId;
 use towline_core::walltime::clock;
+
+use super::table::Row;
+use super::text::{epoch, told};
 
 /// The format of a line, as `squeue -o` takes it, with `|` where the unit separator belongs.
 ///
 /// Job, state, batch host, reason, start, time used, time left, submission; the name stands last, as it may hold
-/// anything. The letters mean the same in every Slurm from 20.11 to 26.05.
-pub(crate) const FORMAT: &str = "%A|%T|%B|%r|%S|%M|%L|%V|%j";
+/// anything, and is ended by one separator more: a line without it was cut off. The letters mean the same in every
+/// Slurm from 20.11 to 26.05.
+pub(crate) const FORMAT: &str = "%A|%T|%B|%r|%S|%M|%L|%V|%j|";
 
 /// One of the user's jobs, with a token in its name, as the queue has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QueueRow {
-    pub(crate) token: ServiceId,
     pub(crate) job: JobId,
     pub(crate) word: String,
     pub(crate) host: Option<String>,
@@ -30,26 +30,22 @@ pub(crate) struct QueueRow {
     pub(crate) submitted: Option<i64>,
 }
 
-/// Reads one line; `None` if it is no job of ours, or no line of [`FORMAT`].
-pub(crate) fn row(line: &str) -> Option<QueueRow> {
-    let mut fields = line.splitn(9, UNIT);
-    let mut next = || fields.next();
-    let (job, word, host, reason) = (next()?, next()?, next()?, next()?);
-    let (start, used, left, submitted, name) = (next()?, next()?, next()?, next()?, next()?);
-    if job.is_empty() || !job.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+impl Row for QueueRow {
+    const FIELDS: usize = 8;
+
+    fn read(job: JobId, fields: &[&str]) -> Option<Self> {
+        let &[_, word, host, reason, start, used, left, submitted] = fields else { return None };
+        Some(Self {
+            job,
+            word: word.to_owned(),
+            host: told(host).map(str::to_owned),
+            reason: told(reason).map(str::to_owned),
+            start: epoch(start),
+            used: clock(used),
+            left: time_left(left),
+            submitted: epoch(submitted),
+        })
     }
-    Some(QueueRow {
-        token: token(name)?,
-        job: JobId::new(job),
-        word: word.to_owned(),
-        host: told(host).map(str::to_owned),
-        reason: told(reason).map(str::to_owned),
-        start: epoch(start),
-        used: clock(used),
-        left: time_left(left),
-        submitted: epoch(submitted),
-    })
 }
 
 /// `INVALID` is printed once the limit is over, before Slurm enforces it.
@@ -59,19 +55,26 @@ fn time_left(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::parse::table::Table;
     use crate::state::{Source, job_state};
-    use crate::testing::{ID, capture, captures};
-
-    fn line(fields: [&str; 9]) -> String {
-        fields.join(&UNIT.to_string())
-    }
+    use crate::testing::{ID, capture, captures, record};
 
     fn good() -> String {
         let name = format!("web-{ID}");
-        line(["7", "RUNNING", "c2", "None", "1795409830", "1:27", "58:33", "1795409829", &name])
+        record(&["7", "RUNNING", "c2", "None", "1795409830", "1:27", "58:33", "1795409829", &name])
+    }
+
+    fn row(text: &str) -> Option<QueueRow> {
+        let mut table = Table::default();
+        table.add(text);
+        table.of(ID.parse().unwrap()).first().cloned()
+    }
+
+    #[test]
+    fn the_format_is_as_many_fields_as_are_read_and_the_name() {
+        assert_eq!(FORMAT.matches('|').count(), QueueRow::FIELDS + 1);
+        assert!(FORMAT.ends_with("%j|"));
     }
 
     #[test]
@@ -82,7 +85,6 @@ mod tests {
         assert_eq!((row.start, row.submitted), (Some(1_795_409_830), Some(1_795_409_829)));
         assert_eq!(row.used, Some(Duration::from_secs(87)));
         assert_eq!(row.left, Some(Duration::from_secs(58 * 60 + 33)));
-        assert_eq!(row.token.to_string(), ID);
     }
 
     #[test]
@@ -94,21 +96,11 @@ mod tests {
         assert_eq!(left("1-00:00:01"), Some(Duration::from_secs(86_401)));
     }
 
-    #[test]
-    fn jobs_of_others_and_broken_lines_are_none_of_ours() {
-        assert_eq!(row(&good().replace(ID, "x")), None);
-        assert_eq!(row(&good().replacen('7', "7_1", 1)), None);
-        assert_eq!(row(""), None);
-        assert_eq!(row("name"), None);
-        let cut = good().len() - 1;
-        assert_eq!(row(&good()[..cut]), None);
-    }
-
     /// The captures' own format: their `|` was the separator, so that only lines without one in a name are told apart.
     fn captured(text: &str) -> String {
         let f: Vec<&str> = text.split('|').collect();
         let name = format!("{}-{ID}", f[3]);
-        line([f[1], f[7], f[12], f[9], "N/A", f[13], f[15], "N/A", &name])
+        record(&[f[1], f[7], f[12], f[9], "N/A", f[13], f[15], "N/A", &name])
     }
 
     #[test]
@@ -131,18 +123,5 @@ mod tests {
         let row = row(&captured(text.trim_end())).unwrap();
         assert_eq!(row.reason.as_deref(), Some("ReqNodeNotAvail, UnavailableNodes:c2"));
         assert_eq!(row.host, None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_line_is_read_or_passed_over(text: String) {
-            drop(row(&text));
-        }
-
-        #[test]
-        fn a_name_may_hold_the_separator(name in "\\PC{0,9}\u{1f}\\PC{0,9}") {
-            let row = row(&good().replace("web", &name)).unwrap();
-            prop_assert_eq!(row.token.to_string(), ID);
-        }
     }
 }

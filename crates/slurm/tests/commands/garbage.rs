@@ -53,6 +53,8 @@ fn answer() -> impl Strategy<Value = Vec<u8>> {
         Just(row),
         Just(accounted),
         Just(b"\x1eq0\n".to_vec()),
+        Just(b"\x1er\n".to_vec()),
+        Just(format!("\u{1e}w{ID}\n").into_bytes()),
         prop::collection::vec(any::<u8>(), 0..40),
     ];
     prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
@@ -63,6 +65,7 @@ proptest! {
     fn any_answer_is_read(stdout in answer(), stderr in answer(), code in 0..256_i32) {
         let complete = stdout.split(|&b| b == b'\n').any(|line| line.starts_with(b"\x1e."));
         let heard = stdout.split(|&b| b == b'\n').any(|line| line == b"\x1eq0");
+        let asked = stdout.split(|&b| b == b'\n').any(|line| line.starts_with(b"\x1ew"));
         let slurm = slurm(Parrot(ShellOutput { stdout, stderr, code }));
         let submitted = wait_for(slurm.submit(id(), &spec()));
         let survey = wait_for(slurm.survey(&[subject(ID, Some("7")), subject(OTHER, None)]));
@@ -73,7 +76,7 @@ proptest! {
         } else if let Ok(survey) = survey {
             prop_assert_eq!(survey.sightings.len(), 2);
             let absent = survey.sightings.values().any(|sighting| sighting.sight == Sight::Absent);
-            prop_assert!(heard || !absent);
+            prop_assert!((heard && asked) || !absent);
         }
         drop(wait_for(slurm.probe()));
         drop(wait_for(slurm.read_log(id(), LogFrom::Tail(1), Duration::ZERO)));

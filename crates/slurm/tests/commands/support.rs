@@ -19,7 +19,6 @@ use towline_slurm::{Slurm, SlurmConfig};
 
 pub(crate) const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 pub(crate) const OTHER: &str = "11111111-1111-4111-8111-111111111111";
-pub(crate) const UNIT: char = '\u{1f}';
 
 /// What the crate says that it needs on a login host, besides Slurm.
 const TOOLS: [&str; 21] = [
@@ -110,7 +109,8 @@ impl LoginHost {
 
     /// Takes a command off PATH.
     pub(crate) fn without(self, command: &str) -> Self {
-        fs::remove_file(self.path("bin").join(command)).unwrap();
+        let dir = if COMMANDS.contains(&command) { "bin" } else { "tools" };
+        fs::remove_file(self.path(dir).join(command)).unwrap();
         self
     }
 
@@ -178,14 +178,19 @@ pub(crate) fn subject(id: &str, job: Option<&str>) -> Subject {
 
 /// A line as `squeue` prints it for the survey.
 pub(crate) fn queue_line(id: &str, job: &str, word: &str) -> String {
-    let fields = [job, word, "c2", "None", "1795409830", "1:27", "58:33", "1795409829"];
-    format!("\u{1e}Q{}{UNIT}web-{id}\n", fields.join(&UNIT.to_string()))
+    let fields = [job, word, "c2", "None", "1795409830", "1:27", "58:33", "1795409829", &format!("web-{id}")];
+    format!("\u{1e}Q{}\n", record(&fields))
 }
 
 /// A line as `sacct` prints it for the survey.
 pub(crate) fn accounting_line(id: &str, job: &str, word: &str) -> String {
     let fields = [job, word, "0:0", "1795409829", "1795409830", "c2", &format!("web-{id}")];
-    fields.join(&UNIT.to_string()) + "\n"
+    record(&fields) + "\n"
+}
+
+/// Fields as Slurm's commands print them for the survey: each is ended by a separator.
+fn record(fields: &[&str]) -> String {
+    fields.iter().flat_map(|field| [*field, "\u{1f}"]).collect()
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {

@@ -109,6 +109,33 @@ async fn a_job_that_both_miss_is_absent_and_a_job_that_one_may_know_is_not() {
 }
 
 #[tokio::test]
+async fn accounting_is_asked_for_what_the_queue_does_not_clearly_list() {
+    let host = LoginHost::new();
+    let row = queue_line(ID, "7", "RUNNING");
+    // Cut off; of another job, whose name has two lines; with one field too many.
+    let odd =
+        [row.replace("\u{1f}\n", "\n"), row.replace("web-", "x\nweb-"), row.replace("c2", "c2\u{1f}c3")];
+    for (n, broken) in odd.iter().enumerate() {
+        host.set("squeue.out", &format!("{broken}{}", queue_line(OTHER, "8", "RUNNING")));
+        let seen = look(&host, &[subject(ID, Some("7")), subject(OTHER, Some("8"))]).await;
+        assert!(why(&seen[0]).contains("the queue has a line"), "{broken:?}");
+        assert_eq!(state(&seen[1]), &JobState::Running, "{broken:?}");
+        assert_eq!(host.calls("sacct").len(), n + 1, "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_accounting_that_could_not_be_asked_or_read_denies_nothing() {
+    for tool in ["awk", "sed"] {
+        let host = LoginHost::new().without(tool);
+        host.set("sacct.out", &accounting_line(OTHER, "8", "COMPLETED"));
+        let seen = look(&host, &[subject(ID, Some("7")), subject(OTHER, None)]).await;
+        assert!(why(&seen[0]).contains("accounting"), "{tool}");
+        assert!(why(&seen[1]).contains("accounting"), "{tool}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_accounting_is_unseen() {
     let host = LoginHost::new();
     host.set("sacct.hook", "exec sleep 60");
