@@ -42,6 +42,7 @@ impl Doubt {
 
 /// Since when authoritative answers have missed the job without a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "AbsenceRecord")]
 pub struct Absence {
     /// By our clock.
     pub since: Timestamp,
@@ -49,10 +50,29 @@ pub struct Absence {
     pub told_since: Option<Timestamp>,
 }
 
+/// An absence as ledgers hold it. Those of version 0.1.0 have its beginning by our clock alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AbsenceRecord {
+    Since(Timestamp),
+    Timed { since: Timestamp, told_since: Option<Timestamp> },
+}
+
+impl From<AbsenceRecord> for Absence {
+    fn from(record: AbsenceRecord) -> Self {
+        match record {
+            AbsenceRecord::Since(since) => Self { since, told_since: None },
+            AbsenceRecord::Timed { since, told_since } => Self { since, told_since },
+        }
+    }
+}
+
 impl Absence {
     /// The absence after another answer that missed the job, at `now` by our clock and at `told` by the scheduler's.
-    /// A beginning in the future (clocks jump) would never be over.
+    /// A beginning in the future (clocks jump) would never be over, and one that only one of two looks could time by
+    /// the scheduler's clock would be over too early.
     pub(crate) fn after(before: Option<Self>, now: Timestamp, told: Option<Timestamp>) -> Self {
+        let before = before.filter(|absence| absence.told_since.is_some() == told.is_some());
         let since = before.map(|absence| absence.since).filter(|since| *since <= now);
         let told_since = before.and_then(|absence| absence.told_since).filter(|since| Some(*since) <= told);
         Self { since: since.unwrap_or(now), told_since: told_since.or(told) }

@@ -38,6 +38,26 @@ fn seen(state: JobState) -> Fact {
     Fact::Job(Sighting { sight: Sight::Seen(report), place: running.then(place), exit: None, at: None })
 }
 
+/// The job runs for the `mark`th time, and has done so for `secs` by the scheduler's own count.
+fn running(mark: u64, secs: Option<u64>) -> Fact {
+    let Fact::Job(mut sighting) = seen(JobState::Running) else { panic!("a look is a look") };
+    if let Sight::Seen(report) = &mut sighting.sight {
+        (report.run, report.running_for) = (Some(mark), secs.map(Duration::from_secs));
+    }
+    Fact::Job(sighting)
+}
+
+/// The `mark`th run of the job has ended.
+fn ended(mark: u64, outcome: Outcome) -> Fact {
+    let Fact::Job(mut sighting) = seen(JobState::Ended(JobEnd { outcome, exit: None, reason: None })) else {
+        panic!("a look is a look")
+    };
+    if let Sight::Seen(report) = &mut sighting.sight {
+        report.run = Some(mark);
+    }
+    Fact::Job(sighting)
+}
+
 fn absent() -> Fact {
     Fact::Job(Sighting::absent(None))
 }
@@ -186,19 +206,7 @@ fn a_clock_that_was_ahead_holds_up_nothing() {
 #[test]
 fn a_clock_that_jumps_forward_spends_no_grace() {
     let day = 86_400;
-    let after_jump = |secs| {
-        let report = JobReport {
-            id: JobId::new("1"),
-            word: String::new(),
-            node: None,
-            reason: None,
-            running_for: Some(Duration::from_secs(secs)),
-            time_left: None,
-            run: Some(1),
-            state: JobState::Running,
-        };
-        Fact::Job(Sighting { sight: Sight::Seen(report), place: Some(place()), exit: None, at: None })
-    };
+    let after_jump = |secs| running(1, Some(secs));
     let jumped = starting().observe(&silence(), at(day)).observe(&after_jump(5), at(day));
     let silent = jumped.observe(&silence(), at(day));
     assert_eq!(silent.status(), Status::Starting, "it has run for 5 s");
@@ -220,4 +228,95 @@ fn a_clock_that_jumps_forward_settles_no_absence() {
     assert_eq!(lost.observe(&missed(7_300), at(86_700)).cause(), Some(&Cause::Vanished));
     let restarted = lost.observe(&missed(100), at(86_700));
     assert!(!restarted.status().is_terminal(), "a cluster whose clock went back is asked again");
+}
+
+#[test]
+fn a_ping_of_before_the_clock_went_back_says_nothing_of_what_comes_after() {
+    let pinged = starting().observe(&silence(), at(700));
+    let back = pinged.observe(&running(1, Some(10)), at(10));
+    let over = back.observe(&running(1, Some(700)), at(700));
+    assert_eq!(over.status(), Status::Starting, "the server was not pinged since it has run for 10 s");
+    assert_eq!(over.observe(&silence(), at(700)).status(), Status::Timeout);
+}
+
+#[test]
+fn a_word_of_before_the_clock_went_back_is_not_fresh_once_more() {
+    let no_route = || ping(Echo::NoRoute("no route".into()));
+    // Five minutes later, our clock shows the time of the last look again.
+    let back = healthy().observe(&no_route(), at(-300)).observe(&ping(Echo::Answered), at(10));
+    assert_eq!(back.status(), Status::Unhealthy, "by now, somebody else may answer there");
+    let verified = back.observe(&seen(JobState::Running), at(10)).observe(&ping(Echo::Answered), at(10));
+    assert_eq!(verified.status(), Status::Healthy);
+
+    let twice = healthy().observe(&no_route(), at(-300)).observe(&no_route(), at(-600));
+    assert_eq!(twice.observe(&ping(Echo::Answered), at(-280)).status(), Status::Unhealthy);
+    let a_little = healthy().observe(&ping(Echo::Answered), at(-1));
+    assert_eq!(a_little.status(), Status::Healthy, "two machines' clocks differ by more");
+}
+
+#[test]
+fn grace_begins_anew_when_a_job_runs_again_after_a_suspension() {
+    let Fact::Job(mut sighting) = running(1, None) else { panic!("a look is a look") };
+    if let Sight::Seen(report) = &mut sighting.sight {
+        report.state = JobState::Suspended;
+    }
+    for count in [None, Some(900)] {
+        let suspended = starting().observe(&Fact::Job(sighting.clone()), at(300));
+        let resumed = suspended.observe(&running(1, count), at(1_000)).observe(&silence(), at(1_000));
+        assert_eq!(resumed.status(), Status::Starting, "it may run again since a second");
+        let count = count.map(|secs| secs + 600);
+        let spent = resumed.observe(&running(1, count), at(1_600)).observe(&silence(), at(1_600));
+        assert_eq!(spent.status(), Status::Timeout);
+    }
+}
+
+#[test]
+fn an_earlier_run_is_over_once_the_job_was_requeued() {
+    let requeued = starting().observe(&seen(JobState::Queued), at(10));
+    for stale in [running(1, None), ended(1, Outcome::NodeFail)] {
+        let told = requeued.observe(&stale, at(20));
+        assert_eq!(told, Life { looked_at: Some(at(20)), ..requeued.clone() }, "it was of the first run");
+    }
+    assert_eq!(requeued.observe(&running(2, None), at(20)).status(), Status::Starting);
+    assert_eq!(requeued.observe(&seen(JobState::Queued), at(20)).status(), Status::Pending);
+    // Accounting may tell the end of the first run late.
+    let twice = requeued.observe(&running(2, None), at(20)).observe(&seen(JobState::Queued), at(30));
+    assert_eq!(twice.observe(&ended(2, Outcome::Preempted), at(40)).status(), Status::Pending);
+    assert_eq!(twice.observe(&ended(3, Outcome::Preempted), at(40)).status(), Status::Failed);
+}
+
+#[test]
+fn the_end_of_an_earlier_run_pays_no_debt() {
+    let again = starting().observe(&running(2, None), at(10)).observe(&running(2, None), at(620));
+    let spent = again.observe(&silence(), at(620));
+    assert!(cancels(&spent, at(620)));
+    assert!(
+        cancels(&spent.observe(&ended(1, Outcome::NodeFail), at(621)), at(621)),
+        "the second run goes on"
+    );
+    assert!(!cancels(&spent.observe(&ended(2, Outcome::NodeFail), at(621)), at(621)));
+}
+
+#[test]
+fn what_became_of_a_tunnel_earlier_is_no_news() {
+    let tunnel = |port| Tunnel { host: "127.0.0.1".into(), port, place: place(), handle: Some("h".into()) };
+    let open = |port| Fact::Tunnel(TunnelFact::Open(tunnel(port)));
+    let known = healthy().observe(&open(40_000), at(10));
+    let late = |fact: &Fact| known.observe_late(fact, at(9), at(11));
+    assert_eq!(late(&Fact::Tunnel(TunnelFact::Closed)), known, "it was opened again since");
+    assert_eq!(late(&open(40_001)), known);
+    let closed = known.observe_late(&Fact::Tunnel(TunnelFact::Closed), at(10), at(11));
+    assert_eq!(closed.open_tunnel(), None);
+    let ahead = known.observe_late(&open(40_001), at(9), at(8));
+    assert_eq!(ahead.open_tunnel(), Some(&tunnel(40_001)), "what is known from the future may be long ago");
+}
+
+#[test]
+fn an_absence_is_timed_by_one_clock() {
+    let told = |secs| Fact::Job(Sighting::absent(Some(Timestamp::from_secs(secs))));
+    let mixed = healthy().observe(&told(7_000), at(1)).observe(&absent(), at(86_400));
+    assert!(!mixed.status().is_terminal(), "our clock alone may have jumped");
+    assert_eq!(mixed.observe(&absent(), at(86_700)).cause(), Some(&Cause::Vanished));
+    let mixed = healthy().observe(&absent(), at(1)).observe(&told(7_000), at(86_400));
+    assert!(!mixed.status().is_terminal());
 }

@@ -23,6 +23,7 @@ impl Life {
     pub fn observe(&self, fact: &Fact, now: Timestamp) -> Self {
         let mut life = self.clone();
         let before = life.status();
+        life.forget_the_future(now);
         match fact {
             Fact::Submitting => life.fold_submitting(now),
             Fact::Submission(submission) => life.fold_submission(submission, now),
@@ -44,11 +45,26 @@ impl Life {
         let known = match fact {
             Fact::Job(_) => self.looked_at,
             Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)) => self.ping.as_ref().map(|ping| ping.at),
-            Fact::Submitting | Fact::Submission(_) | Fact::Cancel(_) => None,
-            Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => None,
+            Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed) => {
+                self.tunnel.as_ref().map(|tunnel| tunnel.checked_at)
+            }
+            Fact::Submitting
+            | Fact::Submission(_)
+            | Fact::Tunnel(TunnelFact::Unclosed(_))
+            | Fact::Cancel(_) => None,
         };
         let outdated = known.is_some_and(|known| at < known && known <= now);
         if outdated { self.clone() } else { self.observe(fact, at) }
+    }
+
+    /// Forgets what verdicts rest on if our clock has gone back behind it: by the time it shows the same time again,
+    /// that is old. The word of the scheduler is kept over a little, by which the clocks of two machines differ.
+    fn forget_the_future(&mut self, now: Timestamp) {
+        self.ping.take_if(|ping| ping.at > now);
+        if let Phase::Live { job: Job { run: Some(run), .. }, .. } = &mut self.phase {
+            run.verified_at.take_if(|at| *at > now.plus(self.terms.fresh));
+            run.since = run.since.min(now);
+        }
     }
 
     fn fold_submitting(&mut self, now: Timestamp) {

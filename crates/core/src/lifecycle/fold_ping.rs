@@ -6,8 +6,7 @@ use super::phase::{Cause, Phase};
 use super::stage::Stage;
 use super::status::EndStatus;
 use crate::job::JobState;
-use crate::known_job::{Job, Run};
-use crate::terms::Terms;
+use crate::known_job::Job;
 use crate::time::Timestamp;
 
 impl Life {
@@ -44,19 +43,12 @@ impl Life {
             Echo::NoRoute(_) => false,
         };
         let over = run.since.plus(self.terms.grace);
-        let spent = ping.at >= over && run.verified_at >= over && now >= over;
+        let spent = ping.at >= over && run.verified_at >= Some(over);
         if silent && spent && run.is_verified(&self.terms, now) && !self.is_cancelled() {
             self.end(EndStatus::Timeout, Cause::GraceSpent { grace: self.terms.grace }, now);
             if let Phase::Ended(ending) = &mut self.phase {
                 ending.owes_cancel = true;
             }
         }
-    }
-}
-
-impl Run {
-    /// Whether the scheduler's word that the run goes on is still good. One from the future (clocks jump) is not.
-    fn is_verified(&self, terms: &Terms, now: Timestamp) -> bool {
-        self.verified_at <= now.plus(terms.fresh) && now.since(self.verified_at) <= terms.verify
     }
 }

@@ -6,7 +6,7 @@ use super::phase::{Cause, Ending, Phase};
 use super::status::EndStatus;
 use crate::doubt::Absence;
 use crate::job::{JobEnd, JobReport, JobState, Place, Sight, Sighting};
-use crate::known_job::{Job, Run};
+use crate::known_job::Job;
 use crate::time::Timestamp;
 
 impl Life {
@@ -56,17 +56,16 @@ impl Life {
         job.word = Some(report.word.clone());
         job.reason.clone_from(&report.reason);
         job.node = report.node.clone().or(job.node.take());
-        job.state = Some(report.state.clone());
+        let went_on = job.state.replace(report.state.clone()) == Some(JobState::Running);
         match &report.state {
             JobState::Queued => {
-                job.run = None;
-                job.node = None;
+                job.leave_nodes();
                 *stage = stage.queued();
                 self.ping = None;
             }
             JobState::Configuring | JobState::Running | JobState::Suspended => {
                 let known_place = job.place().cloned();
-                let in_another_run = job.renew_run(report, place, now);
+                let in_another_run = job.renew_run(report, place, went_on, now);
                 *stage = stage.allocated(in_another_run);
                 // An answer that came too late after the scheduler's last word may be had again at once.
                 let too_late = |ping: &PingRecord| ping.echo == Echo::Answered && !ping.counted;
@@ -80,36 +79,11 @@ impl Life {
     }
 }
 
-impl Job {
-    /// Whether a report is about this job, and not about an earlier run of it than the known one.
-    fn is_meant_by(&self, report: &JobReport) -> bool {
-        let known = self.run.as_ref().and_then(|run| run.mark);
-        self.id == report.id && report.run.zip(known).is_none_or(|(mark, known)| mark >= known)
-    }
-
-    /// Brings the run up to date and says whether another run than the known one has begun.
-    fn renew_run(&mut self, report: &JobReport, place: Option<&Place>, now: Timestamp) -> bool {
-        let known = self.run.take().filter(|run| run.mark == report.run);
-        let in_another_run = known.is_none();
-        // By the scheduler's clock: ours may have jumped since the last look.
-        let began = report.running_for.map(|elapsed| now.minus(elapsed));
-        let known_since = known.as_ref().map(|run| run.since).filter(|since| *since <= now);
-        let since = match report.state == JobState::Running {
-            true => known_since.max(began).unwrap_or(now),
-            false => now,
-        };
-        let place = place.cloned().or_else(|| known.and_then(|run| run.place));
-        let ends_at = report.time_left.map(|left| now.plus(left));
-        self.run = Some(Run { mark: report.run, since, verified_at: now, ends_at, place });
-        in_another_run
-    }
-}
-
 /// Notes what a look at an ended service's job means for what it still owes.
 fn settle_ended(ending: &mut Ending, sight: &Sight) {
     let Sight::Seen(report) = sight else { return };
     match (&ending.job, report.state.has_ended()) {
-        (Some(job), true) if job.id == report.id => ending.owes_cancel = false,
+        (Some(job), true) if job.is_meant_by(report) => ending.owes_cancel = false,
         (None, true) => ending.owes_cancel = false,
         (None, false) => {
             ending.job = Some(Job::accepted(report.id.clone()));

@@ -40,6 +40,7 @@ pub struct Life {
     /// When anything was last known for sure: an answer of the scheduler, or a ping that counted.
     pub observed_at: Option<Timestamp>,
     /// Authoritative answers that have missed the job without a break.
+    #[serde(alias = "absent_since")]
     pub absence: Option<Absence>,
     /// What could not be learnt or done, and why.
     pub doubt: Option<Doubt>,

@@ -100,7 +100,8 @@ impl Life {
             plan.act_or_wait(Action::Close { tunnel: tunnel.clone() }, self.not_before(now), now);
         }
         let due = self.is_survey_due(now);
-        let unverified = job.run.as_ref().is_none_or(|run| is_older(run.verified_at, self.terms.verify, now));
+        let verified_at = job.run.as_ref().and_then(|run| run.verified_at);
+        let unverified = verified_at.is_none_or(|at| is_older(at, self.terms.verify, now));
         let asks_first = due && unverified;
         let pings = !asks_first && self.plan_ping(job, now, plan);
         self.plan_survey(asks_first || due && !pings && !self.is_surely_healthy(job), now, plan);

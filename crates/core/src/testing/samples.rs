@@ -15,6 +15,19 @@ use crate::service::{Event, Service};
 use crate::spec::ServiceSpec;
 use crate::time::Timestamp;
 
+/// All ways in which a job ends.
+pub const OUTCOMES: [Outcome; 9] = [
+    Outcome::Completed,
+    Outcome::Cancelled,
+    Outcome::TimeLimit,
+    Outcome::Deadline,
+    Outcome::Failed,
+    Outcome::NodeFail,
+    Outcome::BootFail,
+    Outcome::OutOfMemory,
+    Outcome::Preempted,
+];
+
 /// A service that was just asked for. Its id and its time are made from `n`: a greater `n` is a younger service.
 ///
 /// # Panics
@@ -73,6 +86,15 @@ pub fn sample_lives() -> Vec<Life> {
     lives.extend(causes().into_iter().map(|(status, cause)| {
         with(Phase::Ended(Ending { status, cause, at: at(9), job: Some(running_job()), owes_cancel: false }))
     }));
+    lives.extend([
+        never_sent(&start),
+        owing(&start),
+        seen_to_end(&start),
+        pinged(&start, Stage::Starting, Echo::NoRoute("forwarding is prohibited".to_owned())),
+        pinged(&start, Stage::Healthy, Echo::Answered),
+        requeued(&start),
+        set_back(&start),
+    ]);
     lives
 }
 
@@ -97,7 +119,8 @@ fn running_job() -> Job {
     let run = Run {
         mark: Some(u64::MAX),
         since: at(3),
-        verified_at: at(4),
+        before: Duration::from_secs(2),
+        verified_at: Some(at(4)),
         ends_at: Some(at(3600)),
         place: Some(place()),
     };
@@ -137,6 +160,48 @@ fn healthy(start: &Life) -> Life {
     }
 }
 
+/// Stopped before anything was sent.
+fn never_sent(start: &Life) -> Life {
+    let (status, cause, at) = (EndStatus::Stopped, Cause::Requested, at(9));
+    Life { phase: Phase::Ended(Ending { status, cause, at, job: None, owes_cancel: false }), ..start.clone() }
+}
+
+/// Ended, with a cancel and a tunnel that are still to be settled.
+fn owing(start: &Life) -> Life {
+    let (status, cause) = (EndStatus::Timeout, Cause::GraceSpent { grace: Duration::from_secs(600) });
+    let ending = Ending { status, cause, at: at(9), job: Some(running_job()), owes_cancel: true };
+    let tunnel = Tunnel { host: "c1".to_owned(), port: 8000, place: place(), handle: None };
+    let tunnel = Some(TunnelRecord { tunnel, checked_at: at(5) });
+    Life { phase: Phase::Ended(ending), tunnel, ..start.clone() }
+}
+
+/// Ended with its job, of whose end the scheduler told no more than that.
+fn seen_to_end(start: &Life) -> Life {
+    let end = JobEnd { outcome: Outcome::Completed, exit: None, reason: None };
+    let job = Job { state: Some(JobState::Ended(end.clone())), run: None, ..running_job() };
+    let (status, cause, at) = (end.status(), Cause::Job(end), at(9));
+    let ending = Ending { status, cause, at, job: Some(job), owes_cancel: false };
+    Life { phase: Phase::Ended(ending), ..start.clone() }
+}
+
+fn pinged(start: &Life, stage: Stage, echo: Echo) -> Life {
+    let ping = PingRecord { at: at(5), counted: echo == Echo::Answered, echo };
+    Life { phase: Phase::Live { stage, job: running_job() }, ping: Some(ping), ..start.clone() }
+}
+
+/// Back in the queue after its second run.
+fn requeued(start: &Life) -> Life {
+    let job = Job { over: Some(2), ..queued_job() };
+    Life { phase: Phase::Live { stage: Stage::Pending, job }, ..start.clone() }
+}
+
+/// Verified at a time that has not come yet: the clock was set back.
+fn set_back(start: &Life) -> Life {
+    let run = running_job().run.map(|run| Run { verified_at: None, ..run });
+    let job = Job { run, ..running_job() };
+    Life { phase: Phase::Live { stage: Stage::Unhealthy, job }, ..start.clone() }
+}
+
 fn causes() -> Vec<(EndStatus, Cause)> {
     let mut causes = vec![
         (EndStatus::Stopped, Cause::Requested),
@@ -145,18 +210,7 @@ fn causes() -> Vec<(EndStatus, Cause)> {
         (EndStatus::Failed, Cause::NotSent("no route".to_owned())),
         (EndStatus::Failed, Cause::Vanished),
     ];
-    let outcomes = [
-        Outcome::Completed,
-        Outcome::Cancelled,
-        Outcome::TimeLimit,
-        Outcome::Deadline,
-        Outcome::Failed,
-        Outcome::NodeFail,
-        Outcome::BootFail,
-        Outcome::OutOfMemory,
-        Outcome::Preempted,
-    ];
-    causes.extend(outcomes.into_iter().map(|outcome| {
+    causes.extend(OUTCOMES.into_iter().map(|outcome| {
         let exit = Some(ExitStatus { code: 137, signal: Some(9) });
         let end = JobEnd { outcome, exit, reason: Some("by 1000".to_owned()) };
         (end.status(), Cause::Job(end))
