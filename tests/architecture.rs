@@ -17,8 +17,17 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// Everything that the core may depend on: no runtime, no IO, no database.
-const CORE: [&str; 8] =
-    ["async-trait", "futures-util", "mockall", "serde", "serde_json", "shlex", "thiserror", "time"];
+const CORE: [&str; 9] = [
+    "async-trait",
+    "futures-util",
+    "mockall",
+    "proptest",
+    "serde",
+    "serde_json",
+    "shlex",
+    "thiserror",
+    "time",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -3,6 +3,8 @@
 mod ledger_contract;
 mod memory_ledger;
 mod samples;
+mod scenes;
+pub mod strategies;
 mod world;
 
 pub use ledger_contract::ledger_contract;

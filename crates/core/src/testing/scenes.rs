@@ -1,0 +1,242 @@
+//! Random lives: scenes that do happen, strung together under a clock that jumps.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::strategies::{
+    end_status, exit_status, fact, job_end, job_state, place, request, run_mark, stop, tunnel_to, word_of,
+};
+use crate::id::JobId;
+use crate::job::{JobReport, JobState, Place, Sight, Sighting};
+use crate::lifecycle::{CancelFact, Echo, Fact, Life, Ping, Request, Submission, Terms, Tunnel, TunnelFact};
+use crate::time::Timestamp;
+
+/// When lives begin, by this machine's clock.
+const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// One step of a life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How much time really passes before it.
+    pub waits: Duration,
+    /// How far this machine's clock is set besides, in milliseconds; backwards if negative.
+    pub jumps: i64,
+    /// What is learnt or wished then.
+    pub news: News,
+}
+
+/// What moves a life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something was learnt.
+    Fact(Fact),
+    /// Somebody wished for something.
+    Request(Request),
+}
+
+impl News {
+    /// The life after these news at `now`. A wish that is refused changes nothing.
+    #[must_use]
+    pub fn tell(&self, life: &Life, now: Timestamp) -> Life {
+        match self {
+            Self::Fact(fact) => life.observe(fact, now),
+            Self::Request(request) => life.request(request, now).unwrap_or_else(|_| life.clone()),
+        }
+    }
+}
+
+/// A life, and the time by its own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The life.
+    pub life: Life,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Moment {
+    /// A service that was just asked for.
+    pub const fn birth(terms: Terms) -> Self {
+        Self { life: Life::new(terms, BEGIN), now: BEGIN }
+    }
+
+    /// The moment after `step`.
+    #[must_use]
+    pub fn after(&self, step: &Step) -> Self {
+        let now = self.now.plus(step.waits);
+        let jump = Duration::from_millis(step.jumps.unsigned_abs());
+        let now = if step.jumps < 0 { now.minus(jump) } else { now.plus(jump) };
+        Self { life: step.news.tell(&self.life, now), now }
+    }
+}
+
+/// All moments of a life: its birth, and the one after each of `steps`.
+pub fn moments(terms: &Terms, steps: &[Step]) -> Vec<Moment> {
+    let mut moments = vec![Moment::birth(terms.clone())];
+    for step in steps {
+        moments.extend(moments.last().map(|before| before.after(step)));
+    }
+    moments
+}
+
+/// A life that was built by random [`steps`], at the time of the last one.
+pub fn moment(terms: &Terms) -> impl Strategy<Value = Moment> + use<> {
+    let birth = Moment::birth(terms.clone());
+    steps(terms).prop_map(move |steps| steps.iter().fold(birth.clone(), |moment, step| moment.after(step)))
+}
+
+/// How far a clock jumps, in milliseconds: mostly not at all, else backwards by minutes or forwards by days.
+pub fn clock_jump() -> impl Strategy<Value = i64> {
+    prop_oneof![24 => Just(0), 1 => -1_200_000..0_i64, 1 => 0..300_000_000_i64]
+}
+
+/// How long nothing happens: mostly seconds, at times minutes.
+pub fn pause() -> impl Strategy<Value = Duration> {
+    prop_oneof![4 => Just(0), 8 => 0..3_000_u64, 4 => 0..70_000_u64, 1 => 0..1_000_000_u64]
+        .prop_map(Duration::from_millis)
+}
+
+/// Steps of a life under `terms`: mostly a submission first, then up to eight scenes, some of them noise. Where the
+/// scheduler tells its own clock, that goes on as time really does, whatever this machine's clock does.
+pub fn steps(terms: &Terms) -> impl Strategy<Value = Vec<Step>> + use<> {
+    let opening = prop_oneof![1 => Just(vec![]), 12 => submitted()];
+    let scenes = prop::collection::vec((pause(), clock_jump(), scene(terms)), 0..8);
+    let clock = prop::option::weighted(0.8, -100_000..100_000_i64);
+    (opening, scenes, clock).prop_map(|(opening, scenes, clock)| {
+        let mut steps: Vec<Step> = opening.into_iter().map(step).collect();
+        for (pause, jumps, scene) in scenes {
+            let first = steps.len();
+            steps.extend(scene.into_iter().map(step));
+            if let Some(step) = steps.get_mut(first) {
+                (step.waits, step.jumps) = (step.waits + pause, jumps);
+            }
+        }
+        tell_clock(&mut steps, clock);
+        steps
+    })
+}
+
+/// What happens in a scene: each after a while.
+type Scene = Vec<(Duration, News)>;
+
+fn step((waits, news): (Duration, News)) -> Step {
+    Step { waits, jumps: 0, news }
+}
+
+/// Lets each look tell the scheduler's clock, which is `ahead` of ours by some seconds.
+fn tell_clock(steps: &mut [Step], ahead: Option<i64>) {
+    let Some(ahead) = ahead else { return };
+    let mut at = Timestamp::from_secs(BEGIN.as_micros() / 1_000_000 + ahead);
+    for step in steps {
+        at = at.plus(step.waits);
+        if let News::Fact(Fact::Job(sighting)) = &mut step.news {
+            sighting.at = Some(at);
+        }
+    }
+}
+
+const fn at_once(fact: Fact) -> (Duration, News) {
+    (Duration::ZERO, News::Fact(fact))
+}
+
+/// A submission, with each of its answers.
+fn submitted() -> impl Strategy<Value = Scene> {
+    let answered = |answer| vec![at_once(Fact::Submitting), at_once(Fact::Submission(answer))];
+    let abandoned = News::Request(Request::Abandon { why: "no route to host".into() });
+    prop_oneof![
+        24 => Just(answered(Submission::Accepted(JobId::new("1")))),
+        4 => Just(answered(Submission::Unclear("connection reset".into()))),
+        1 => Just(answered(Submission::NotSent("no route to host".into()))),
+        1 => Just(answered(Submission::Refused("invalid partition".into()))),
+        1 => Just(vec![(Duration::ZERO, abandoned)]),
+    ]
+}
+
+fn scene(terms: &Terms) -> BoxedStrategy<Scene> {
+    let (grace, settle) = (terms.grace, terms.settle);
+    let noise = prop_oneof![4 => fact().prop_map(News::Fact), 1 => request().prop_map(News::Request)];
+    prop_oneof![
+        2 => (actor(), job_state()).prop_map(|(actor, state)| vec![at_once(actor.seen(state))]),
+        4 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Running))]),
+        6 => actor().prop_map(|actor| actor.answers()),
+        2 => actor().prop_map(|actor| vec![at_once(actor.pinged(Echo::Silent("refused".into())))]),
+        2 => actor().prop_map(|actor| vec![at_once(actor.pinged(Echo::NoRoute("no route".into())))]),
+        2 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
+        2 => actor().prop_map(|actor| actor.is_requeued()),
+        1 => Just(vec![at_once(absent()), (settle, News::Fact(absent()))]),
+        1 => exit_status().prop_map(|exit| {
+            vec![at_once(Fact::Job(Sighting { exit: Some(exit), ..Sighting::absent(None) }))]
+        }),
+        2 => (actor(), job_end()).prop_map(|(actor, end)| vec![at_once(actor.seen(JobState::Ended(end)))]),
+        1 => stop().prop_map(|stop| vec![(Duration::ZERO, News::Request(stop))]),
+        1 => (actor(), end_status(), job_end()).prop_map(|(actor, status, end)| {
+            let stop = News::Request(Request::Stop { delay: Duration::ZERO, status });
+            let heard = at_once(Fact::Cancel(CancelFact::Accepted));
+            vec![(Duration::ZERO, stop), heard, at_once(actor.seen(JobState::Ended(end)))]
+        }),
+        4 => prop::collection::vec((pause(), noise), 1..6),
+    ]
+    .boxed()
+}
+
+fn absent() -> Fact {
+    Fact::Job(Sighting::absent(None))
+}
+
+/// One run of the job, and where its server is.
+#[derive(Clone, Debug)]
+struct Actor {
+    mark: Option<u64>,
+    place: Place,
+    tunnel: Tunnel,
+}
+
+fn actor() -> BoxedStrategy<Actor> {
+    (run_mark(), place())
+        .prop_flat_map(|(mark, place)| {
+            tunnel_to(place.clone()).prop_map(move |tunnel| Actor { mark, place: place.clone(), tunnel })
+        })
+        .boxed()
+}
+
+impl Actor {
+    fn seen(&self, state: JobState) -> Fact {
+        let begun = !matches!(state, JobState::Queued);
+        let report = JobReport {
+            id: JobId::new("1"),
+            word: word_of(&state).to_owned(),
+            node: begun.then(|| self.place.host.clone()),
+            reason: None,
+            running_for: None,
+            time_left: None,
+            run: self.mark.filter(|_| begun),
+            state,
+        };
+        let place = begun.then(|| self.place.clone());
+        Fact::Job(Sighting { sight: Sight::Seen(report), place, exit: None, at: None })
+    }
+
+    fn pinged(&self, echo: Echo) -> Fact {
+        Fact::Ping(Ping { place: self.place.clone(), echo })
+    }
+
+    fn answers(&self) -> Scene {
+        let open = Fact::Tunnel(TunnelFact::Open(self.tunnel.clone()));
+        let [seen, pinged] = [self.seen(JobState::Running), self.pinged(Echo::Answered)];
+        vec![at_once(seen), at_once(open), at_once(pinged)]
+    }
+
+    /// Silence for a whole grace period, after which the ping or the scheduler's word comes last.
+    fn stays_silent(&self, grace: Duration, ping_last: bool) -> Scene {
+        let [seen, again] = [self.seen(JobState::Running), self.seen(JobState::Running)];
+        let pinged = self.pinged(Echo::Silent("connection refused".into()));
+        let [then, last] = if ping_last { [again, pinged] } else { [pinged, again] };
+        vec![at_once(seen), (grace, News::Fact(then)), at_once(last)]
+    }
+
+    fn is_requeued(&self) -> Scene {
+        let later = Self { mark: self.mark.map(|mark| mark + 1), ..self.clone() };
+        vec![at_once(self.seen(JobState::Queued)), at_once(later.seen(JobState::Running))]
+    }
+}
