@@ -61,7 +61,7 @@ pub(crate) fn records(output: &ShellOutput) -> Option<Vec<(char, String)>> {
         }
     }
     // The last end counts: a part of a job's name may look like one.
-    let end = records.iter().rposition(|(letter, rest)| *letter == END && first_line(rest).is_empty())?;
+    let end = records.iter().rposition(|(letter, rest)| *letter == END && split_line(rest).0.is_empty())?;
     records.truncate(end);
     Some(records)
 }
@@ -69,13 +69,13 @@ pub(crate) fn records(output: &ShellOutput) -> Option<Vec<(char, String)>> {
 /// The same, each without what follows its line.
 pub(crate) fn lines(output: &ShellOutput) -> Option<Vec<(char, String)>> {
     let records = records(output)?;
-    Some(records.iter().map(|(letter, rest)| (*letter, first_line(rest).to_owned())).collect())
+    Some(records.iter().map(|(letter, rest)| (*letter, split_line(rest).0.to_owned())).collect())
 }
 
-/// A terminal on the way would have ended lines with a carriage return as well.
-pub(crate) fn first_line(text: &str) -> &str {
-    let line = text.split('\n').next().unwrap_or_default();
-    line.strip_suffix('\r').unwrap_or(line)
+/// The first line and the rest. A terminal on the way would have ended lines with a carriage return as well.
+pub(crate) fn split_line(text: &str) -> (&str, &str) {
+    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    (line.strip_suffix('\r').unwrap_or(line), more)
 }
 
 fn split_letter(line: &str) -> Option<(char, &str)> {

@@ -7,7 +7,7 @@ use towline_core::ports::{ShellOutput, Subject, SurveyError};
 use towline_core::time::Timestamp;
 
 use crate::error::ClusterError;
-use crate::frame::{self, MARK, PRELUDE, UNIT, first_line};
+use crate::frame::{self, MARK, PRELUDE, UNIT, split_line};
 use crate::home::Home;
 use crate::parse::records::{Records, records};
 use crate::parse::sacct::{self, AccountingRow};
@@ -129,44 +129,54 @@ fn line(subject: &Subject) -> String {
     format!("{} {id} {since}", subject.id)
 }
 
-/// Reads the answer of [`script`]. What stands before the first row is believed as it comes first, since a job's name
-/// may look like any line of ours.
+/// Reads the answer of [`script`]. What it says of the queue is believed as it comes first, since a job's name may look
+/// like any line of ours.
 pub(crate) fn read(output: &ShellOutput) -> Result<Answer, SurveyError> {
     let garbled = |problem: String| SurveyError::Garbled { problem };
     let all = frame::records(output).ok_or_else(|| garbled(frame::incomplete(output)))?;
-    let mut lines = all.iter().map(|(letter, rest)| (*letter, rest.as_str()));
-    match lines
-        .find(|(letter, _)| matches!(letter, 'n' | 'q'))
-        .map(|(letter, rest)| (letter, first_line(rest)))
-    {
-        Some(('q', "0")) => {}
-        Some(('q', code)) => return Err(SurveyError::Scheduler { words: failure("squeue", code, output) }),
+    let first = all.iter().position(|(letter, _)| matches!(letter, 'n' | 'q'));
+    let (before, after) = all.split_at(first.map_or(0, |first| first + 1));
+    let mut answer = Answer::default();
+    match before.last().map(|(letter, rest)| (letter, split_line(rest))) {
+        Some(('q', ("0", more))) => answer.queue.overhear(more),
+        Some(('q', (code, _))) => {
+            return Err(SurveyError::Scheduler { words: failure("squeue", code, output) });
+        }
         Some(_) => {
             return Err(SurveyError::Unreachable(Box::new(ClusterError::NoSlurm { command: "squeue" })));
         }
         None => return Err(garbled("it says nothing of the queue".to_owned())),
     }
-    let mut answer = Answer::default();
-    let mut files = None;
-    for (letter, rest) in lines {
-        match letter {
-            't' if answer.at.is_none() => answer.at = first_line(rest).parse().ok().map(Timestamp::from_secs),
-            'Q' => rest.split(QUEUE_ROW).for_each(|row| answer.queue.add(row)),
-            'w' => answer.accounting.asked.extend(service(first_line(rest))),
-            'A' => rest.split(ACCOUNTING_ROW).for_each(|row| answer.accounting.rows.add(row)),
-            'a' => answer.accounting.ended(first_line(rest), output),
-            'r' => files = Some(rest),
-            _ => {}
-        }
-    }
+    let files = after.iter().rposition(|(letter, _)| *letter == 'r');
     let files = files.ok_or_else(|| garbled("it says nothing of the jobs' records".to_owned()))?;
-    answer.records = records(files.lines());
+    after[..files].iter().for_each(|(letter, rest)| answer.take(*letter, rest, output));
+    answer.records = records(after[files].1.lines());
     Ok(answer)
 }
 
 /// What begins a row. One that lost the end of its line still begins in the middle of another.
 const QUEUE_ROW: &str = "\u{1e}Q";
 const ACCOUNTING_ROW: &str = "\u{1e}A";
+
+impl Answer {
+    /// Takes in one of our lines and what follows it.
+    fn take(&mut self, letter: char, text: &str, output: &ShellOutput) {
+        if letter == 'A' {
+            return text.split(ACCOUNTING_ROW).for_each(|row| self.accounting.rows.add(row));
+        }
+        let mut pieces = text.split(QUEUE_ROW);
+        let (line, more) = split_line(pieces.next().unwrap_or_default());
+        match letter {
+            'Q' => return text.split(QUEUE_ROW).for_each(|row| self.queue.add(row)),
+            't' if self.at.is_none() => self.at = line.parse().ok().map(Timestamp::from_secs),
+            'w' => self.accounting.asked.extend(service(line)),
+            'a' => self.accounting.ended(line, output),
+            _ => self.queue.overhear(line),
+        }
+        self.queue.overhear(more);
+        pieces.for_each(|row| self.queue.add(row));
+    }
+}
 
 impl Accounting {
     /// Takes in how one question to it ended, by its exit code.

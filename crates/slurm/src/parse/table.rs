@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use towline_core::id::{JobId, ServiceId};
 
 use super::text::{is_number, token, tokens};
-use crate::frame::UNIT;
+use crate::frame::{UNIT, split_line};
 
 /// What one command prints of one job.
 pub(crate) trait Row: Sized {
@@ -21,17 +21,25 @@ pub(crate) trait Row: Sized {
 #[derive(Debug)]
 pub(crate) struct Table<R> {
     rows: BTreeMap<ServiceId, Vec<R>>,
-    /// Lines that hold a token and cannot be read.
+    /// Text that holds a token and cannot be read.
     of_service: BTreeMap<ServiceId, String>,
-    /// Lines that hold the number of a job, and not the whole of its name.
+    /// Rows that cannot be read but for the number of their job.
     of_job: BTreeMap<JobId, String>,
-    /// A line that may be any job's.
+    /// One of them that was cut off before the end of its name.
+    of_some_job: Option<String>,
+    /// A row that was cut off before the end of its job's number.
     of_anyone: Option<String>,
 }
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), of_service: BTreeMap::new(), of_job: BTreeMap::new(), of_anyone: None }
+        Self {
+            rows: BTreeMap::new(),
+            of_service: BTreeMap::new(),
+            of_job: BTreeMap::new(),
+            of_some_job: None,
+            of_anyone: None,
+        }
     }
 }
 
@@ -41,18 +49,27 @@ impl<R: Row> Table<R> {
         let mut parts = text.splitn(R::FIELDS + 1, UNIT);
         let fields: Vec<&str> = parts.by_ref().take(R::FIELDS).collect();
         let Some((name, whole)) = parts.next().and_then(|rest| name_of(text, rest)) else {
-            return self.keep_unread(text, &tokens(text), Extent::Cut);
+            let (line, more) = split_line(text);
+            self.keep_unread(line, &tokens(line), true);
+            return self.overhear(more);
         };
+        self.overhear(&text[whole.len()..]);
         let found = tokens(whole);
-        if name.contains(UNIT) {
-            return self.keep_unread(whole, &found, Extent::Mixed);
-        }
-        let readable = is_number(fields[0]) && !whole.chars().any(|c| c.is_control() && c != UNIT);
+        let clean = !name.contains(UNIT) && !whole.chars().any(is_damage);
         // A second token would say that the row is another service's as well.
-        let of = token(name).filter(|_| readable && found.len() == 1);
+        let of = token(name).filter(|_| clean && is_number(fields[0]) && found.len() == 1);
         match of.zip(R::read(JobId::new(fields[0]), &fields)) {
             Some((token, row)) => self.rows.entry(token).or_default().push(row),
-            None => self.keep_unread(whole, &found, Extent::Whole),
+            // Somebody else's job.
+            None if clean && found.is_empty() => {}
+            None => self.keep_unread(whole, &found, false),
+        }
+    }
+
+    /// Takes in text that is no row. A row that lost its beginning is such a text.
+    pub(crate) fn overhear(&mut self, text: &str) {
+        for token in tokens(text) {
+            self.of_service.entry(token).or_insert_with(|| sample(text));
         }
     }
 
@@ -70,48 +87,48 @@ impl<R: Row> Table<R> {
     pub(crate) fn unread_for(&self, id: ServiceId, job: Option<&JobId>) -> Option<&str> {
         let of_job = match job {
             Some(job) => self.of_job.get(job),
-            None => self.of_job.values().next(),
+            None => self.of_some_job.as_ref(),
         };
         self.of_service.get(&id).or(of_job).or(self.of_anyone.as_ref()).map(String::as_str)
     }
 
-    fn keep_unread(&mut self, text: &str, tokens: &BTreeSet<ServiceId>, extent: Extent) {
-        let line = sample(text);
+    /// Keeps a row by what can be read of it.
+    fn keep_unread(&mut self, text: &str, tokens: &BTreeSet<ServiceId>, is_cut: bool) {
+        let line = || sample(text);
         for &token in tokens {
-            self.of_service.entry(token).or_insert_with(|| line.clone());
+            self.of_service.entry(token).or_insert_with(line);
         }
-        match (extent, text.split_once(UNIT)) {
-            (Extent::Whole, _) => {}
-            (Extent::Cut, _) if !tokens.is_empty() => {}
-            (_, Some((job, _))) if is_number(job) => drop(self.of_job.entry(JobId::new(job)).or_insert(line)),
-            _ => drop(self.of_anyone.get_or_insert(line)),
+        let number = text.split_once(UNIT).map(|(number, _)| number).filter(|number| is_number(number));
+        if let Some(number) = number {
+            self.of_job.entry(JobId::new(number)).or_insert_with(line);
+        }
+        if is_cut && tokens.is_empty() {
+            let of = if number.is_some() { &mut self.of_some_job } else { &mut self.of_anyone };
+            of.get_or_insert_with(line);
         }
     }
 }
 
-/// How much of a row a line is that cannot be read.
-#[derive(Clone, Copy)]
-enum Extent {
-    /// All of it: what is not named in it is not meant.
-    Whole,
-    /// Its beginning. With a token in it, it is that service's.
-    Cut,
-    /// Too many fields: it may be two rows, of which one has lost its end.
-    Mixed,
+/// What no row of ours has in it. Text that is not UTF-8 was read with replacements.
+fn is_damage(c: char) -> bool {
+    (c.is_control() && c != UNIT) || c == char::REPLACEMENT_CHARACTER
 }
 
-/// From what follows the fields: the name, and the row up to the name's end. A name may hold the end of a line.
+/// From what follows the fields: the name, and the row up to the name's end. `None` if the row has no end of its own.
 fn name_of<'a>(text: &'a str, rest: &'a str) -> Option<(&'a str, &'a str)> {
     let is_end =
         |after: &str| matches!(after, "" | "\r") || after.starts_with('\n') || after.starts_with("\r\n");
     let (end, _) = rest.match_indices(UNIT).find(|(at, unit)| is_end(&rest[at + unit.len()..]))?;
-    Some((&rest[..end], &text[..text.len() - rest.len() + end]))
+    let (name, whole) = (&rest[..end], &text[..text.len() - rest.len() + end]);
+    // A name may hold the end of a line; then what has separators as well is the end of another row.
+    let is_torn = whole[..whole.len() - end].contains('\n') || (name.contains('\n') && name.contains(UNIT));
+    (!is_torn).then_some((name, whole))
 }
 
-/// The beginning of a line, for people.
+/// The beginning of a text, for people.
 fn sample(text: &str) -> String {
     const CHARS: usize = 120;
-    text.lines().next().unwrap_or_default().chars().take(CHARS).collect()
+    text.trim().chars().take(CHARS).collect()
 }
 
 #[cfg(test)]
@@ -161,7 +178,8 @@ mod tests {
 
     #[test]
     fn whole_rows_without_a_token_are_none_of_ours() {
-        let names = ["", "web", "two\nlines", "\u{1b}[1mred", "odd, \"q\" é \u{fffd}", "a\u{0}b"];
+        let names =
+            ["", "web", "two\nlines", "\u{1b}[1mred", "odd, \"q\" é \u{fffd}", "a\u{0}b", "a|b", "a\u{1e}b"];
         for name in
             names.map(|name| format!("9|R|{name}|\n")).into_iter().chain(["JOBID|STATE|NAME|\n".into()])
         {
@@ -211,6 +229,26 @@ mod tests {
             let table = table(&[line.into()]);
             assert!(table.unread_for(id(OTHER), Some(&JobId::new("8"))).is_some(), "{line:?}");
             assert_eq!(table.unread_of(id(OTHER), &JobId::new("8")), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_lost_its_beginning_is_its_services_doubt() {
+        for (text, seen) in [(format!("{}\nR|web-{OTHER}|\n", good()), 1), (format!("R|web-{OTHER}|\n"), 0)] {
+            let mut table = table(from_ref(&text));
+            table.overhear(&text);
+            assert_eq!(table.of(id(ID)).len(), seen, "{text:?}");
+            assert!(table.unread_for(id(OTHER), None).is_some(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_took_the_end_of_another_for_its_own_is_a_cut_one() {
+        for torn in ["", "7|", "7|R|", "7|R|we"] {
+            let table = table(&[format!("{torn}\nx|R|web-{OTHER}|\n")]);
+            assert!(table.unread_for(id(ID), None).is_some(), "{torn:?}");
+            assert!(table.unread_for(id(ID), Some(&JobId::new("7"))).is_some(), "{torn:?}");
+            assert!(table.unread_for(id(OTHER), Some(&JobId::new("8"))).is_some(), "{torn:?}");
         }
     }
 
