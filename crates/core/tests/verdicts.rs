@@ -100,7 +100,31 @@ fn an_answer_after_the_grace_period_is_no_silence() {
     let verified = late.observe(&seen(JobState::Running), at(801));
     assert_eq!(verified.status(), Status::Starting);
     assert_eq!(verified.observe(&ping(Echo::Answered), at(801)).status(), Status::Healthy);
-    assert_eq!(verified.observe(&silence(), at(801)).status(), Status::Timeout);
+    let silent = verified.observe(&silence(), at(801)).observe(&seen(JobState::Running), at(802));
+    assert_eq!(silent.status(), Status::Timeout);
+}
+
+#[test]
+fn silence_of_a_run_that_was_over_by_then_is_no_verdict() {
+    let late = starting().observe(&seen(JobState::Running), at(700));
+    let silent = late.observe(&silence(), at(701));
+    assert_eq!(silent.status(), Status::Starting, "it may have been requeued since the last look");
+    assert_eq!(silent.observe(&seen(JobState::Queued), at(702)).status(), Status::Pending);
+    assert_eq!(silent.observe(&seen(JobState::Running), at(702)).status(), Status::Timeout);
+}
+
+#[test]
+fn an_answer_that_nobody_has_claimed_yet_is_neither_health_nor_silence() {
+    let told = |listening| {
+        let Fact::Job(sighting) = seen(JobState::Running) else { unreachable!() };
+        Fact::Job(Sighting { place: Some(Place { listening, ..place() }), ..sighting })
+    };
+    let late = sending().observe(&told(false), at(0)).observe(&told(false), at(700));
+    let answered = late.observe(&ping(Echo::Answered), at(701));
+    assert_eq!(answered.status(), Status::Starting, "it may be the server, come up since the last look");
+    let published = answered.observe(&told(true), at(702)).observe(&ping(Echo::Answered), at(702));
+    assert_eq!(published.status(), Status::Healthy);
+    assert_eq!(answered.observe(&told(false), at(702)).status(), Status::Timeout, "a stranger has the port");
 }
 
 #[test]
@@ -199,8 +223,8 @@ fn a_clock_that_was_ahead_holds_up_nothing() {
     assert_eq!(missed.cause(), Some(&Cause::Vanished));
 
     let began = sending().observe(&seen(JobState::Running), ahead);
-    let back = began.observe(&seen(JobState::Running), at(1)).observe(&seen(JobState::Running), at(601));
-    assert_eq!(back.observe(&silence(), at(601)).status(), Status::Timeout);
+    let back = began.observe(&seen(JobState::Running), at(1)).observe(&silence(), at(601));
+    assert_eq!(back.observe(&seen(JobState::Running), at(601)).status(), Status::Timeout);
 }
 
 #[test]
@@ -210,7 +234,7 @@ fn a_clock_that_jumps_forward_spends_no_grace() {
     let jumped = starting().observe(&silence(), at(day)).observe(&after_jump(5), at(day));
     let silent = jumped.observe(&silence(), at(day));
     assert_eq!(silent.status(), Status::Starting, "it has run for 5 s");
-    let spent = silent.observe(&after_jump(605), at(day + 600)).observe(&silence(), at(day + 600));
+    let spent = silent.observe(&silence(), at(day + 600)).observe(&after_jump(605), at(day + 600));
     assert_eq!(spent.status(), Status::Timeout);
 }
 

@@ -29,9 +29,9 @@ impl Life {
         self.end_if_grace_is_spent(now);
     }
 
-    /// Ends a STARTING service whose server was silent for a whole grace period of running, if both the scheduler's
-    /// word that it runs and a ping over a working way are younger than the end of that period. An answer that only
-    /// came too late after that word is no silence.
+    /// Ends a STARTING service whose server was silent for a whole grace period of running: a ping over a working way
+    /// was in vain when that period was over, and the scheduler, asked not before it, says that the same run goes on.
+    /// An answer is silence if by then the job has not told that its server listens.
     pub(super) fn end_if_grace_is_spent(&mut self, now: Timestamp) {
         let Phase::Live { stage: Stage::Starting, job } = &self.phase else { return };
         let (Some(run), Some(ping), Some(JobState::Running)) = (&job.run, &self.ping, &job.state) else {
@@ -43,7 +43,7 @@ impl Life {
             Echo::NoRoute(_) => false,
         };
         let over = run.since.plus(self.terms.grace);
-        let spent = ping.at >= over && run.verified_at >= Some(over);
+        let spent = ping.at >= over && run.verified_at >= Some(ping.at);
         if silent && spent && run.is_verified(&self.terms, now) && !self.is_cancelled() {
             self.end(EndStatus::Timeout, Cause::GraceSpent { grace: self.terms.grace }, now);
             if let Phase::Ended(ending) = &mut self.phase {

@@ -67,11 +67,12 @@ impl Life {
                 let known_place = job.place().cloned();
                 let in_another_run = job.renew_run(report, place, went_on, now);
                 *stage = stage.allocated(in_another_run);
+                let moved = in_another_run || job.place() != known_place.as_ref();
+                self.ping = self.ping.take().filter(|_| !moved);
+                self.end_if_grace_is_spent(now);
                 // An answer that came too late after the scheduler's last word may be had again at once.
                 let too_late = |ping: &PingRecord| ping.echo == Echo::Answered && !ping.counted;
-                let moved = in_another_run || job.place() != known_place.as_ref();
-                self.ping = self.ping.take().filter(|ping| !moved && !too_late(ping));
-                self.end_if_grace_is_spent(now);
+                self.ping = self.ping.take().filter(|ping| !too_late(ping));
             }
             JobState::Leaving => {}
             JobState::Ended(end) => self.fold_end(end, now),
