@@ -1,5 +1,7 @@
 //! One turn: look, decide, act, record, for many services at once.
 
+use std::time::Duration;
+
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 
@@ -7,6 +9,7 @@ use super::error::{EngineError, error_chain};
 use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
+use crate::job::Sighting;
 use crate::lifecycle::{Action, Fact, Life, Phase, Refusal, Request, Status, Submission, TunnelFact};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
 use crate::service::{Event, Service};
@@ -141,10 +144,10 @@ impl Engine {
         pings_first: bool,
         watch: &mut Option<Watch<'_>>,
     ) -> Result<bool, EngineError> {
-        let now = self.clock.now();
+        let began = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
-            let planned = entry.service.life.plan(now).actions.into_iter();
+            let planned = entry.service.life.plan(began).actions.into_iter();
             let due = planned.filter(|action| *action != Action::Survey || !entry.surveyed);
             actions.extend(due.map(|action| (index, action)));
         }
@@ -168,14 +171,14 @@ impl Engine {
             .collect::<Vec<_>>();
         let (facts, mut sightings) = join(acts, self.survey(&looked_for)).await;
         let now = self.clock.now();
-        for (index, fact) in facts {
-            if let Some(fact) = fact {
-                entries[index].observe(fact, now);
-            }
+        for (index, fact) in facts.into_iter().filter_map(|(index, fact)| Some((index, fact?))) {
+            // The server did not answer then; this machine may have slept since.
+            let then = matches!(fact, Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)));
+            entries[index].observe(fact, if then { began } else { now });
         }
         for entry in entries.iter_mut() {
             if let Some(sighting) = sightings.remove(&entry.service.id) {
-                entry.observe(Fact::Job(sighting), now);
+                entry.observe(Fact::Job(in_time(sighting, now.since(began), &entry.service)), now);
             }
         }
         self.save(entries, Entry::is_urgent, watch).await?;
@@ -300,6 +303,14 @@ impl Engine {
         let id: ServiceId = entry.service.id;
         self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
     }
+}
+
+/// The sighting, unless it took longer to come than the scheduler's word is good for.
+fn in_time(sighting: Sighting, took: Duration, service: &Service) -> Sighting {
+    if took <= service.life.terms.verify {
+        return sighting;
+    }
+    Sighting::unseen(format!("the answer is too old: the scheduler was asked {} s ago", took.as_secs()))
 }
 
 /// Whether another submission than that of `ours` is under way: what is known of ours says nothing of that one.

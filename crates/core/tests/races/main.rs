@@ -203,3 +203,36 @@ fn a_late_word_that_nothing_was_sent_does_not_undo_a_later_submission() {
     let settled = run(slow.quick().wait(id, &[Status::Healthy], &mut |_| {})).unwrap();
     assert_eq!((settled.status(), slow.world.live_jobs(id)), (Status::Healthy, 1));
 }
+
+#[test]
+fn a_ping_that_was_under_way_while_the_machine_slept_spends_no_grace() {
+    let slow = Slow::new();
+    let id = run(slow.engine().start(slow.service(1), None)).unwrap().id;
+    slow.world.advance(Duration::from_secs(6));
+    slow.world.hush(id, true);
+    let world = Arc::clone(&slow.world);
+    slow.during_ping(move || {
+        world.advance(60 * MINUTE);
+        world.hush(id, false);
+    });
+    assert_eq!(run(slow.engine().refresh(id)).unwrap().status(), Status::Starting);
+    let woken = run(slow.engine().refresh(id)).unwrap();
+    assert_eq!(woken.status(), Status::Healthy, "it answers now; {}", woken.life.why());
+}
+
+#[test]
+fn a_look_that_was_under_way_while_the_machine_slept_makes_nobody_healthy() {
+    let slow = Slow::new();
+    let id = slow.healthy(1).id;
+    slow.world.advance(2 * MINUTE);
+    let world = Arc::clone(&slow.world);
+    slow.during_survey(move || {
+        world.advance(60 * MINUTE);
+        world.cancel_by_hand(id);
+        world.advance(MINUTE);
+        world.take_port(id);
+    });
+    let woken = run(slow.engine().refresh(id)).unwrap();
+    assert_eq!(woken.status(), Status::Unhealthy, "a stranger answers; {}", woken.life.why());
+    assert_eq!(run(slow.engine().wait(id, &[], &mut |_| {})).unwrap().status(), Status::Stopped);
+}

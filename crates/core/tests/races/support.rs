@@ -28,6 +28,8 @@ pub(crate) struct Slow {
     pub(crate) ping_takes: Mutex<Duration>,
     pub(crate) survey_takes: Mutex<Duration>,
     before_save: Mutex<Option<Interference>>,
+    during_ping: Mutex<Option<Interference>>,
+    during_survey: Mutex<Option<Interference>>,
 }
 
 type Interference = Box<dyn FnOnce() + Send>;
@@ -40,6 +42,8 @@ impl Slow {
             ping_takes: Mutex::default(),
             survey_takes: Mutex::default(),
             before_save: Mutex::default(),
+            during_ping: Mutex::default(),
+            during_survey: Mutex::default(),
         })
     }
 
@@ -74,6 +78,24 @@ impl Slow {
     pub(crate) fn before_save(&self, interference: impl FnOnce() + Send + 'static) {
         *self.before_save.lock().unwrap() = Some(Box::new(interference));
     }
+
+    /// Lets that happen while the answer to the next ping is under way.
+    pub(crate) fn during_ping(&self, interference: impl FnOnce() + Send + 'static) {
+        *self.during_ping.lock().unwrap() = Some(Box::new(interference));
+    }
+
+    /// Lets that happen while the answer to the next survey is under way.
+    pub(crate) fn during_survey(&self, interference: impl FnOnce() + Send + 'static) {
+        *self.during_survey.lock().unwrap() = Some(Box::new(interference));
+    }
+}
+
+/// Lets happen what was to happen once.
+fn interfere(interference: &Mutex<Option<Interference>>) {
+    let interference = interference.lock().unwrap().take();
+    if let Some(interference) = interference {
+        interference();
+    }
 }
 
 #[async_trait]
@@ -92,6 +114,7 @@ impl Scheduler for Slow {
     async fn survey(&self, subjects: &[Subject]) -> Result<Survey, SurveyError> {
         pause().await;
         let answer = self.world.survey(subjects).await;
+        interfere(&self.during_survey);
         self.world.advance(*self.survey_takes.lock().unwrap());
         pause().await;
         answer
@@ -133,6 +156,7 @@ impl Probe for Slow {
     async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
         pause().await;
         let echo = self.world.ping(tunnel, path).await;
+        interfere(&self.during_ping);
         self.world.advance(*self.ping_takes.lock().unwrap());
         pause().await;
         echo
@@ -150,10 +174,7 @@ impl Ledger for Slow {
 
     async fn save(&self, changes: &[Change]) -> Result<Vec<SaveOutcome>, LedgerError> {
         pause().await;
-        let interference = self.before_save.lock().unwrap().take();
-        if let Some(interference) = interference {
-            interference();
-        }
+        interfere(&self.before_save);
         let answer = self.ledger.save(changes).await;
         pause().await;
         answer
