@@ -10,7 +10,7 @@ use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
 use crate::job::Sighting;
-use crate::lifecycle::{Action, Fact, Life, Phase, Refusal, Request, Status, Submission, TunnelFact};
+use crate::lifecycle::{Action, Echo, Fact, Life, Phase, Refusal, Request, Status, Submission, TunnelFact};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
 use crate::service::{Event, Service};
 use crate::time::Timestamp;
@@ -172,9 +172,8 @@ impl Engine {
         let (facts, mut sightings) = join(acts, self.survey(&looked_for)).await;
         let now = self.clock.now();
         for (index, fact) in facts.into_iter().filter_map(|(index, fact)| Some((index, fact?))) {
-            // The server did not answer then; this machine may have slept since.
-            let then = matches!(fact, Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)));
-            entries[index].observe(fact, if then { began } else { now });
+            let at = if is_in_vain(&fact) { began } else { now };
+            entries[index].observe(fact, at);
         }
         for entry in entries.iter_mut() {
             if let Some(sighting) = sightings.remove(&entry.service.id) {
@@ -302,6 +301,17 @@ impl Engine {
     ) -> Result<Service, EngineError> {
         let id: ServiceId = entry.service.id;
         self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
+    }
+}
+
+/// Whether it tells of a server that did not answer: when it was asked, and not now, for this machine may have slept
+/// since. An answer is one of now, for the scheduler's word to be still good.
+fn is_in_vain(fact: &Fact) -> bool {
+    match fact {
+        Fact::Ping(ping) => ping.echo != Echo::Answered,
+        Fact::Tunnel(TunnelFact::Unopened(_)) => true,
+        Fact::Submitting | Fact::Submission(_) | Fact::Job(_) | Fact::Cancel(_) => false,
+        Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => false,
     }
 }
 

@@ -236,3 +236,19 @@ fn a_look_that_was_under_way_while_the_machine_slept_makes_nobody_healthy() {
     assert_eq!(woken.status(), Status::Unhealthy, "a stranger answers; {}", woken.life.why());
     assert_eq!(run(slow.engine().wait(id, &[], &mut |_| {})).unwrap().status(), Status::Stopped);
 }
+
+#[test]
+fn a_ping_that_was_sent_after_the_machine_slept_makes_no_stranger_healthy() {
+    let slow = Slow::new();
+    let id = run(slow.engine().start(slow.service(1), None)).unwrap().id;
+    slow.world.advance(Duration::from_secs(6));
+    let world = Arc::clone(&slow.world);
+    slow.before_ping(move || {
+        world.cancel_by_hand(id);
+        world.advance(60 * MINUTE);
+        world.take_port(id);
+    });
+    let woken = run(slow.engine().refresh(id)).unwrap();
+    assert_eq!(woken.status(), Status::Starting, "a stranger answers; {}", woken.life.why());
+    assert_eq!(run(slow.engine().refresh(id)).unwrap().status(), Status::Stopped);
+}

@@ -28,6 +28,7 @@ pub(crate) struct Slow {
     pub(crate) ping_takes: Mutex<Duration>,
     pub(crate) survey_takes: Mutex<Duration>,
     before_save: Mutex<Option<Interference>>,
+    before_ping: Mutex<Option<Interference>>,
     during_ping: Mutex<Option<Interference>>,
     during_survey: Mutex<Option<Interference>>,
 }
@@ -42,6 +43,7 @@ impl Slow {
             ping_takes: Mutex::default(),
             survey_takes: Mutex::default(),
             before_save: Mutex::default(),
+            before_ping: Mutex::default(),
             during_ping: Mutex::default(),
             during_survey: Mutex::default(),
         })
@@ -77,6 +79,11 @@ impl Slow {
     /// Lets that happen just before the next change is saved.
     pub(crate) fn before_save(&self, interference: impl FnOnce() + Send + 'static) {
         *self.before_save.lock().unwrap() = Some(Box::new(interference));
+    }
+
+    /// Lets that happen just before the next ping is sent.
+    pub(crate) fn before_ping(&self, interference: impl FnOnce() + Send + 'static) {
+        *self.before_ping.lock().unwrap() = Some(Box::new(interference));
     }
 
     /// Lets that happen while the answer to the next ping is under way.
@@ -155,6 +162,7 @@ impl Tunnels for Slow {
 impl Probe for Slow {
     async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
         pause().await;
+        interfere(&self.before_ping);
         let echo = self.world.ping(tunnel, path).await;
         interfere(&self.during_ping);
         self.world.advance(*self.ping_takes.lock().unwrap());
