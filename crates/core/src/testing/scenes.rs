@@ -5,7 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::strategies::{
-    end_status, exit_status, fact, job_end, job_state, place, request, run_mark, stop, tunnel_to, word_of,
+    echo, end_status, exit_status, fact, job_end, job_state, place, request, run_mark, stop, tunnel_to,
+    word_of,
 };
 use crate::id::JobId;
 use crate::job::{JobReport, JobState, Place, Sight, Sighting};
@@ -97,15 +98,20 @@ pub fn pause() -> impl Strategy<Value = Duration> {
         .prop_map(Duration::from_millis)
 }
 
-/// Steps of a life under `terms`: mostly a submission first, then up to eight scenes, some of them noise. Where the
-/// scheduler tells its own clock, that goes on as time really does, whatever this machine's clock does.
+/// Steps of a life under `terms`: mostly a submission first, then scenes of a life, often an end, and what is told
+/// after it. Where the scheduler tells its own clock, that goes on as time really does, whatever this machine's does.
 pub fn steps(terms: &Terms) -> impl Strategy<Value = Vec<Step>> + use<> {
-    let opening = prop_oneof![1 => Just(vec![]), 12 => submitted()];
-    let scenes = prop::collection::vec((pause(), clock_jump(), scene(terms)), 0..8);
+    let opening = prop_oneof![1 => Just(vec![]), 9 => submitted()];
+    let timed = |scene: BoxedStrategy<Scene>| (pause(), clock_jump(), scene);
+    let scenes = |most| prop::collection::vec(timed(scene(terms)), 0..most);
+    let life = prop_oneof![1 => scenes(2), 2 => scenes(12)];
+    let end = prop::option::weighted(0.6, timed(ending(terms)));
+    let after = scenes(3);
     let clock = prop::option::weighted(0.8, -100_000..100_000_i64);
-    (opening, scenes, clock).prop_map(|(opening, scenes, clock)| {
+    (opening, life, end, after, clock).prop_map(|(opening, life, end, after, clock)| {
         let mut steps: Vec<Step> = opening.into_iter().map(step).collect();
-        for (pause, jumps, scene) in scenes {
+        let after = if end.is_some() { after } else { vec![] };
+        for (pause, jumps, scene) in life.into_iter().chain(end).chain(after) {
             let first = steps.len();
             steps.extend(scene.into_iter().map(step));
             if let Some(step) = steps.get_mut(first) {
@@ -113,6 +119,7 @@ pub fn steps(terms: &Terms) -> impl Strategy<Value = Vec<Step>> + use<> {
             }
         }
         tell_clock(&mut steps, clock);
+        count_runs(&mut steps);
         steps
     })
 }
@@ -136,6 +143,24 @@ fn tell_clock(steps: &mut [Step], ahead: Option<i64>) {
     }
 }
 
+/// Counts the runs of the job on from each that looks have told of: every requeue is followed by another one.
+fn count_runs(steps: &mut [Step]) {
+    let (mut present, mut began) = (1_u64, false);
+    for step in steps {
+        let News::Fact(Fact::Job(Sighting { sight: Sight::Seen(report), .. })) = &mut step.news else {
+            continue;
+        };
+        if let Some(mark) = &mut report.run {
+            *mark = (present + *mark).saturating_sub(1);
+        }
+        if report.state == JobState::Queued {
+            (present, began) = (present + u64::from(began), false);
+        } else if report.run >= Some(present) {
+            (present, began) = (report.run.unwrap_or(present), true);
+        }
+    }
+}
+
 const fn at_once(fact: Fact) -> (Duration, News) {
     (Duration::ZERO, News::Fact(fact))
 }
@@ -145,37 +170,47 @@ fn submitted() -> impl Strategy<Value = Scene> {
     let answered = |answer| vec![at_once(Fact::Submitting), at_once(Fact::Submission(answer))];
     let abandoned = News::Request(Request::Abandon { why: "no route to host".into() });
     prop_oneof![
-        24 => Just(answered(Submission::Accepted(JobId::new("1")))),
-        4 => Just(answered(Submission::Unclear("connection reset".into()))),
+        20 => Just(answered(Submission::Accepted(JobId::new("1")))),
+        5 => Just(answered(Submission::Unclear("connection reset".into()))),
         1 => Just(answered(Submission::NotSent("no route to host".into()))),
         1 => Just(answered(Submission::Refused("invalid partition".into()))),
         1 => Just(vec![(Duration::ZERO, abandoned)]),
     ]
 }
 
+/// What happens in the midst of a life.
 fn scene(terms: &Terms) -> BoxedStrategy<Scene> {
-    let (grace, settle) = (terms.grace, terms.settle);
+    let grace = terms.grace;
     let noise = prop_oneof![4 => fact().prop_map(News::Fact), 1 => request().prop_map(News::Request)];
     prop_oneof![
+        3 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Queued))]),
         2 => (actor(), job_state()).prop_map(|(actor, state)| vec![at_once(actor.seen(state))]),
         4 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Running))]),
-        6 => actor().prop_map(|actor| actor.answers()),
-        2 => actor().prop_map(|actor| vec![at_once(actor.pinged(Echo::Silent("refused".into())))]),
-        2 => actor().prop_map(|actor| vec![at_once(actor.pinged(Echo::NoRoute("no route".into())))]),
-        2 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
-        2 => actor().prop_map(|actor| actor.is_requeued()),
-        1 => Just(vec![at_once(absent()), (settle, News::Fact(absent()))]),
+        9 => actor().prop_map(|actor| actor.answers()),
+        4 => (actor(), echo()).prop_map(|(actor, echo)| vec![at_once(actor.pinged(echo))]),
+        1 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
+        3 => actor().prop_map(|actor| actor.is_requeued()),
+        1 => stop().prop_map(|stop| vec![(Duration::ZERO, News::Request(stop))]),
+        4 => prop::collection::vec((pause(), noise), 1..5),
+    ]
+    .boxed()
+}
+
+/// What mostly ends a life.
+fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
+    let (grace, settle) = (terms.grace, terms.settle);
+    prop_oneof![
+        3 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
+        2 => Just(vec![at_once(absent()), (settle, News::Fact(absent()))]),
         1 => exit_status().prop_map(|exit| {
             vec![at_once(Fact::Job(Sighting { exit: Some(exit), ..Sighting::absent(None) }))]
         }),
-        2 => (actor(), job_end()).prop_map(|(actor, end)| vec![at_once(actor.seen(JobState::Ended(end)))]),
-        1 => stop().prop_map(|stop| vec![(Duration::ZERO, News::Request(stop))]),
-        1 => (actor(), end_status(), job_end()).prop_map(|(actor, status, end)| {
+        6 => (actor(), job_end()).prop_map(|(actor, end)| vec![at_once(actor.seen(JobState::Ended(end)))]),
+        3 => (actor(), end_status(), job_end()).prop_map(|(actor, status, end)| {
             let stop = News::Request(Request::Stop { delay: Duration::ZERO, status });
             let heard = at_once(Fact::Cancel(CancelFact::Accepted));
             vec![(Duration::ZERO, stop), heard, at_once(actor.seen(JobState::Ended(end)))]
         }),
-        4 => prop::collection::vec((pause(), noise), 1..6),
     ]
     .boxed()
 }
@@ -227,16 +262,19 @@ impl Actor {
         vec![at_once(seen), at_once(open), at_once(pinged)]
     }
 
-    /// Silence for a whole grace period, after which the ping or the scheduler's word comes last.
+    /// Silence for a whole grace period: a ping, and then the scheduler's word, or (both at once) the other way round.
     fn stays_silent(&self, grace: Duration, ping_last: bool) -> Scene {
         let [seen, again] = [self.seen(JobState::Running), self.seen(JobState::Running)];
         let pinged = self.pinged(Echo::Silent("connection refused".into()));
-        let [then, last] = if ping_last { [again, pinged] } else { [pinged, again] };
-        vec![at_once(seen), (grace, News::Fact(then)), at_once(last)]
+        let end = if ping_last {
+            [(grace, News::Fact(again)), at_once(pinged)]
+        } else {
+            [(grace, News::Fact(pinged)), (Duration::from_secs(1), News::Fact(again))]
+        };
+        [at_once(seen)].into_iter().chain(end).collect()
     }
 
     fn is_requeued(&self) -> Scene {
-        let later = Self { mark: self.mark.map(|mark| mark + 1), ..self.clone() };
-        vec![at_once(self.seen(JobState::Queued)), at_once(later.seen(JobState::Running))]
+        vec![at_once(self.seen(JobState::Queued)), at_once(self.seen(JobState::Running))]
     }
 }

@@ -71,15 +71,15 @@ impl Told {
 
 /// A service whose life is told the truth.
 #[derive(Clone, Debug)]
-struct Teller {
+pub(crate) struct Teller {
     truth: Truth,
-    life: Life,
+    pub(crate) life: Life,
     told: Told,
 }
 
 impl Teller {
-    fn new(answer_lost: bool) -> Self {
-        let truth = Truth::new();
+    pub(crate) fn new(answer_lost: bool) -> Self {
+        let truth = Truth::new(!answer_lost);
         let answer = match answer_lost {
             true => Submission::Unclear("connection reset".into()),
             false => Submission::Accepted(JobId::new("1")),
@@ -97,7 +97,7 @@ impl Teller {
     }
 
     /// Makes a move, and says which fact the service learnt by it.
-    fn make(&mut self, (wait, jump, deed): &(Duration, i64, Deed)) -> Result<(), TestCaseError> {
+    pub(crate) fn make(&mut self, (wait, jump, deed): &(Duration, i64, Deed)) -> Result<(), TestCaseError> {
         self.pass(*wait, *jump);
         self.truth.happens(deed);
         match (deed, known_place(&self.life)) {
@@ -135,6 +135,7 @@ impl Teller {
                 "pinged at {pinged}, seen at {at} after {ran:?}"
             );
             prop_assert!(matches!(echo, Echo::Silent(_)), "{echo:?}");
+            prop_assert!(at >= pinged, "the scheduler was not asked since {pinged}");
             self.trusts_no_old_word()?;
         }
         if life.status() == Status::Healthy && before.status() != Status::Healthy {

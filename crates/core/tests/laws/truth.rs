@@ -44,18 +44,18 @@ pub(crate) fn moves(grace: Duration, settle: Duration) -> impl Strategy<Value = 
         1 => Just(settle),
     ];
     let deed = prop_oneof![
-        3 => Just(Deed::Run),
+        4 => Just(Deed::Run),
         1 => Just(Deed::Suspend),
         1 => Just(Deed::Requeue),
         1 => job_end().prop_map(Deed::End),
-        2 => any::<bool>().prop_map(Deed::Listen),
+        2 => prop::bool::weighted(0.7).prop_map(Deed::Listen),
         1 => any::<bool>().prop_map(Deed::Stranger),
         1 => prop::bool::weighted(0.7).prop_map(Deed::Network),
-        1 => any::<bool>().prop_map(Deed::List),
-        14 => Just(Deed::Look),
-        10 => Just(Deed::Ping),
+        1 => prop::bool::weighted(0.6).prop_map(Deed::List),
+        16 => Just(Deed::Look),
+        14 => Just(Deed::Ping),
     ];
-    prop::collection::vec((wait, clock_jump(), deed.boxed()), 1..50)
+    prop::collection::vec((wait, clock_jump(), deed.boxed()), 1..80)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +85,8 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// A job that was just submitted.
-    pub(crate) fn new() -> Self {
+    /// A job that was just submitted; the scheduler may list it late.
+    pub(crate) fn new(listed: bool) -> Self {
         let time = Timestamp::from_secs(1_900_000_000);
         Self {
             time,
@@ -97,7 +97,7 @@ impl Truth {
             listens: false,
             stranger: false,
             reachable: true,
-            listed: true,
+            listed,
             cancelled: false,
         }
     }

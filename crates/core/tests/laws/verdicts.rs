@@ -143,6 +143,7 @@ proptest! {
             prop_assert!(verified >= began.plus(GRACE) && turn.now.since(verified) <= TERMS.verify);
             let (pinged, silent) = last_ping(&past, &turn.after).unwrap();
             prop_assert!(silent && pinged >= began.plus(GRACE), "pinged at {pinged}, ran since {began}");
+            prop_assert!(verified >= pinged, "pinged at {pinged}, last known to run at {verified}");
         }
     }
 
