@@ -225,6 +225,10 @@ towline_publish() {
 \"pid\":$towline_pid,\"address\":\"$towline_address\",\"loopback\":$loopback"
 }
 
+# Takes back where the server is to listen: a scheduler may put the job into its queue again, and from its next run on
+# the place of this one would be a lie.
+towline_retract() { towline_tool rm -f "$towline_dir"/{place,attempt}.json; }
+
 # Waits until the server listens (and tells where), has ended, or cannot have its port: then sets towline_taken.
 towline_watch() {
   local began=$SECONDS taken_at='' elsewhere_at=5 pause=0.2
@@ -269,6 +273,7 @@ towline_halt() {
 towline_stop() {
   trap '' TERM INT
   towline_stopping=1 towline_signalled=1
+  towline_retract
   if [[ $towline_server ]]; then
     towline_asked=1
     kill -TERM -- "-$towline_server" 2>/dev/null
@@ -324,6 +329,7 @@ towline_end() {
   towline_ended=1
   trap '' TERM INT
   towline_sweep
+  towline_retract
   (($1 > 128 && $1 <= 192)) && signal=$(($1 - 128))
   towline_is_over_limit "$1" && limit=true
   towline_record exit.json ended_at "\"code\":$1,\"signal\":$signal,\"time_limit\":$limit"

@@ -87,6 +87,15 @@ impl Bench {
         self.end(job).await
     }
 
+    /// Waits until no record tells a place any more: a later run of the job must not be taken to have one yet.
+    pub(crate) async fn takes_back_its_place(&self) {
+        let begin = Instant::now();
+        while self.file("place.json").exists() || self.file("attempt.json").exists() {
+            assert!(begin.elapsed() < PATIENCE, "a place stays told: {}", self.log().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) async fn log(&self) -> String {
         let chunk = self.scheduler.read_log(self.id, LogFrom::Offset(0), Duration::ZERO).await.unwrap();
         String::from_utf8(chunk.bytes).unwrap()

@@ -43,6 +43,7 @@ async fn an_exit_code_is_kept() {
         let bench = Bench::new();
         let job = bench.start(command).await;
         let end = bench.end(&job).await;
+        assert!(!bench.file("attempt.json").exists(), "{command:?}");
         assert_eq!(
             (end.outcome, end.exit),
             (outcome, Some(ExitStatus { code, signal: None })),
@@ -85,6 +86,7 @@ h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler).serve_
     bench.scheduler.cancel(bench.id, &job).await.unwrap();
     let report = bench.report(&job).await;
     assert_eq!((report.state, report.word.as_str()), (JobState::Leaving, "COMPLETING"));
+    bench.takes_back_its_place().await;
     let end = bench.end(&job).await;
     assert_eq!((end.outcome, end.exit.unwrap().signal), (Outcome::Cancelled, Some(9)));
 }
