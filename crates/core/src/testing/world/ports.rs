@@ -30,11 +30,12 @@ impl Clock for World {
 
 #[async_trait]
 impl Scheduler for World {
-    fn check(&self, _spec: &ServiceSpec) -> Result<(), SpecError> {
-        Ok(())
+    fn check(&self, spec: &ServiceSpec) -> Result<(), SpecError> {
+        spec.check()
     }
 
-    async fn submit(&self, id: ServiceId, _spec: &ServiceSpec) -> Result<JobId, SubmitError> {
+    async fn submit(&self, id: ServiceId, spec: &ServiceSpec) -> Result<JobId, SubmitError> {
+        spec.check()?;
         let mut state = self.state();
         if state.is_cut_off() {
             return Err(SubmitError::NotSent("no route to host".into()));
