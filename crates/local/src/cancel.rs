@@ -27,6 +27,10 @@ pub(crate) fn cancel(dir: &ServiceDir, id: ServiceId, job: &JobId) -> Result<(),
     let Some(key) = JobKey::parse(job) else {
         return Err(CancelError::Refused { job: job.clone(), words: "it is no job of this machine".into() });
     };
+    // A service has one job, and its id may be all that there is to know it by: an unreadable record keeps nobody.
+    if dir.job().is_ok_and(|record| record.is_some_and(|record| record.job != *job)) {
+        return Ok(());
+    }
     let running = process::is_running(key, id).map_err(unreachable)?;
     if !running && !has_orphans(dir, id).map_err(unreachable)? {
         return Ok(());

@@ -24,7 +24,8 @@ fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> 
     // In this order: a job that was being started a moment ago has written its record by now.
     let starting = dir.is_starting()?;
     let record = dir.job()?;
-    let Some(job) = subject.job.clone().or_else(|| record.as_ref().map(|record| record.job.clone())) else {
+    // A service has one job. Whoever names another is mistaken, and only if the record is lost can he know better.
+    let Some(job) = record.as_ref().map(|record| &record.job).or(subject.job.as_ref()).cloned() else {
         return Ok(match starting {
             true => Sighting::unseen("its job is being started"),
             false => Sighting::absent(None),
@@ -33,18 +34,18 @@ fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> 
     let Some(key) = JobKey::parse(&job) else {
         return Ok(Sighting::unseen(format!("{job} is no job of this machine")));
     };
-    let record = record.filter(|record| record.job == job);
     let running = match process::is_running(key, subject.id) {
         Ok(running) => running,
         Err(error) => return Ok(Sighting::unseen(format!("failed to look at process {}: {error}", key.pid))),
     };
     let cancelled = dir.cancelled_for(&job)?.is_some();
+    let seen = Seen { id: subject.id, job, key, record };
     if running {
-        return Ok(live(dir, &Seen { id: subject.id, job, key, record }, cancelled));
+        return Ok(live(dir, &seen, cancelled));
     }
     // Read after the process was seen to be gone, so it is what there will ever be.
-    let exit = dir.exit().ok().flatten().filter(|exit| exit.job == job);
-    Ok(gone(&Seen { id: subject.id, job, key, record }, exit, cancelled))
+    let exit = dir.exit().ok().flatten().filter(|exit| exit.job == seen.job);
+    Ok(gone(&seen, exit, cancelled))
 }
 
 struct Seen {
@@ -93,6 +94,10 @@ fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
         let reason = "the job's shell was killed and left its server behind: stop the service to end it";
         let report = seen.report(JobState::Leaving, "COMPLETING", Some(reason.to_owned()));
         return Sighting { sight: Sight::Seen(report), place: None, exit: None, at: None };
+    }
+    if seen.record.is_none() {
+        // Whose job that was, or whether it ever was one, nothing here tells.
+        return Sighting { exit: told, ..Sighting::absent(None) };
     }
     let (outcome, word, reason) = match &exit {
         _ if cancelled => (Outcome::Cancelled, "CANCELLED", None),

@@ -112,16 +112,21 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // The shells first: they must not start anything more.
-        for pid in shells(self.id) {
-            kill(pid, Signal::STOP);
-            for other in processes("stat", |line| session(line) == Some(pid)) {
-                kill(other, Signal::KILL);
-            }
+        end_processes(self.id);
+    }
+}
+
+/// Ends whatever runs for a service.
+pub(crate) fn end_processes(id: ServiceId) {
+    // The shells first: they must not start anything more.
+    for pid in shells(id) {
+        kill(pid, Signal::STOP);
+        for other in processes("stat", |line| session(line) == Some(pid)) {
+            kill(other, Signal::KILL);
         }
-        for pid in marked(self.id) {
-            kill(pid, Signal::KILL);
-        }
+    }
+    for pid in marked(id) {
+        kill(pid, Signal::KILL);
     }
 }
 

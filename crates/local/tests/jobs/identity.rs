@@ -70,15 +70,24 @@ async fn a_recycled_process_id_is_not_the_job() {
     bench.place(&job).await;
     let (pid, start) = job.as_str().split_once('-').unwrap();
     let other = JobId::new(format!("{pid}-{}", start.parse::<u64>().unwrap() + 1));
-    // Ended without a record, and yet there are processes of the service: those of its real job.
+    // The directory tells which job it is, and no cancel of another harms it.
+    let report = bench.report(&other).await;
+    assert_eq!((report.id, report.state), (job.clone(), JobState::Running));
+    bench.scheduler.cancel(bench.id, &other).await.unwrap();
+    assert_eq!(bench.report(&job).await.state, JobState::Running);
+    // Without its record it is known by its id; of another id, that there are processes of the service.
+    let record = fs::read(bench.file("job.id")).unwrap();
+    fs::remove_file(bench.file("job.id")).unwrap();
+    assert_eq!(bench.report(&job).await.state, JobState::Running);
     assert_eq!(bench.report(&other).await.state, JobState::Leaving);
+    fs::write(bench.file("job.id"), record).unwrap();
 
     // This very process, if the machine had been restarted since: the same pid and start time, and no job of ours.
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let start = stat.rsplit(')').next().unwrap().split_ascii_whitespace().nth(19).unwrap();
     let stranger = Bench::new();
     let job_of_stranger = JobId::new(format!("{}-{start}", std::process::id()));
-    assert_eq!(stranger.end(&job_of_stranger).await.outcome, Outcome::Failed);
+    assert_eq!(stranger.look(Some(&job_of_stranger)).await.sight, Sight::Absent);
     stranger.scheduler.cancel(stranger.id, &job_of_stranger).await.unwrap();
     bench.cancel(&job).await;
 }

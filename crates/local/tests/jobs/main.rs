@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it finds something else than it expects")]
 
 mod bench;
+mod contract;
 mod ends;
 mod hostile;
 mod identity;

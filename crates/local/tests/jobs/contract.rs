@@ -1,0 +1,97 @@
+//! The contract of the port, with real processes.
+
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use towline_core::id::ServiceId;
+use towline_core::job::Place;
+use towline_core::ports::{Clock, Scheduler};
+use towline_core::spec::ServiceSpec;
+use towline_core::testing::{SchedulerBench, Work, scheduler_contract};
+use towline_core::time::Timestamp;
+use towline_local::LocalScheduler;
+
+use crate::bench::{SERVER, end_processes, new_id, shells, spec};
+
+/// The clock of this machine.
+struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(0).plus(SystemTime::UNIX_EPOCH.elapsed().unwrap())
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        tokio::time::sleep(at.since(self.now())).await;
+    }
+}
+
+struct Machine {
+    root: TempDir,
+    ids: Mutex<Vec<ServiceId>>,
+}
+
+#[async_trait]
+impl SchedulerBench for Machine {
+    fn scheduler(&self) -> Arc<dyn Scheduler> {
+        Arc::new(LocalScheduler::new(self.root.path()))
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &SystemClock
+    }
+
+    fn new_id(&self) -> ServiceId {
+        let id = new_id();
+        self.ids.lock().unwrap().push(id);
+        id
+    }
+
+    fn spec(&self, work: Work) -> Option<ServiceSpec> {
+        match work {
+            Work::Serve => Some(spec(&SERVER)),
+            Work::Idle => Some(spec(&["sleep", "1000"])),
+            Work::Exit(code) => Some(spec(&["sh", "-c", &format!("exit {code}")])),
+            // There is no queue, and nobody who could refuse a job.
+            Work::Wait | Work::Refused => None,
+        }
+    }
+
+    async fn live_jobs(&self, id: ServiceId) -> usize {
+        shells(id).len()
+    }
+
+    async fn answers(&self, place: &Place) -> bool {
+        TcpStream::connect((place.host.as_str(), place.port)).is_ok()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        for id in self.ids.lock().unwrap().iter() {
+            end_processes(*id);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_keeps_the_contract() {
+    let machine = Machine { root: tempfile::tempdir().unwrap(), ids: Mutex::default() };
+    let untested = scheduler_contract(&machine).await;
+    // Nothing lies between a program and its own machine, and there is no queue.
+    assert_eq!(
+        untested,
+        [
+            "a refused job is none",
+            "a waiting job is cancelled",
+            "a requeued job comes back as another run",
+            "who cannot be reached ends nothing",
+            "a scheduler that is down ends nothing",
+            "a job whose acceptance was not heard is found",
+        ]
+    );
+}
