@@ -18,6 +18,7 @@ mod lifecycle;
 mod login_node;
 mod main_job;
 mod model;
+mod scheduler_contract;
 mod slurm_options;
 mod terminal;
 
