@@ -326,12 +326,12 @@ fn what_became_of_a_tunnel_earlier_is_no_news() {
     let tunnel = |port| Tunnel { host: "127.0.0.1".into(), port, place: place(), handle: Some("h".into()) };
     let open = |port| Fact::Tunnel(TunnelFact::Open(tunnel(port)));
     let known = healthy().observe(&open(40_000), at(10));
-    let late = |fact: &Fact| known.observe_late(fact, at(9), at(11));
+    let late = |fact: &Fact| known.observe_late(fact, at(9), at(9), at(11));
     assert_eq!(late(&Fact::Tunnel(TunnelFact::Closed)), known, "it was opened again since");
     assert_eq!(late(&open(40_001)), known);
-    let closed = known.observe_late(&Fact::Tunnel(TunnelFact::Closed), at(10), at(11));
+    let closed = known.observe_late(&Fact::Tunnel(TunnelFact::Closed), at(10), at(10), at(11));
     assert_eq!(closed.open_tunnel(), None);
-    let ahead = known.observe_late(&open(40_001), at(9), at(8));
+    let ahead = known.observe_late(&open(40_001), at(9), at(9), at(8));
     assert_eq!(ahead.open_tunnel(), Some(&tunnel(40_001)), "what is known from the future may be long ago");
 }
 

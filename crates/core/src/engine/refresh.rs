@@ -3,7 +3,7 @@
 use super::error::EngineError;
 use super::perform::subject;
 use super::site::Engine;
-use super::turn::Entry;
+use super::turn::{Entry, in_time};
 use crate::id::ServiceId;
 use crate::job::Sighting;
 use crate::lifecycle::{Fact, Request};
@@ -47,14 +47,17 @@ impl Engine {
     /// [`EngineError::Survey`] if nothing could be learnt, and the ledger's.
     pub async fn get_job(&self, id: ServiceId) -> Result<Sighting, EngineError> {
         let service: Service = self.load(id).await?;
+        let began = self.clock.now();
         let survey = self.site.scheduler.survey(&[subject(&service)]).await?;
+        let now = self.clock.now();
         let sighting = survey
             .sightings
             .into_values()
             .next()
             .unwrap_or_else(|| Sighting::unseen("the scheduler's answer does not mention it"));
+        let told = Fact::Job(in_time(sighting.clone(), now.since(began), &service));
         let mut entries = [Entry::new(service)];
-        entries[0].observe(Fact::Job(sighting.clone()), self.clock.now());
+        entries[0].learn(told, began, now);
         self.save(&mut entries, |_, _| true, &mut None).await?;
         Ok(sighting)
     }

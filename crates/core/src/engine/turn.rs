@@ -42,7 +42,8 @@ pub(super) struct Entry {
 
 /// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
 enum News {
-    Fact(Fact),
+    /// With when it was asked for.
+    Fact(Fact, Timestamp),
     Request(Request),
 }
 
@@ -54,9 +55,14 @@ impl Entry {
     }
 
     pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
-        self.service.life = self.service.life.observe(&fact, now);
+        self.learn(fact, now, now);
+    }
+
+    /// Learns at `at` what was asked for at `asked`.
+    pub(super) fn learn(&mut self, fact: Fact, asked: Timestamp, at: Timestamp) {
+        self.service.life = self.service.life.observe(&fact, at);
         self.keep_since();
-        self.news.push((News::Fact(fact), now));
+        self.news.push((News::Fact(fact, asked), at));
     }
 
     /// A status that was left and reached again between two records was never left.
@@ -79,9 +85,9 @@ impl Entry {
         for (news, at) in &self.news {
             let life = &self.service.life;
             match news {
-                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
+                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)), _)
                     if is_sent_since(&saved.life, self.sent_at) => {}
-                News::Fact(fact) => self.service.life = life.observe_late(fact, *at, now),
+                News::Fact(fact, asked) => self.service.life = life.observe_late(fact, *asked, *at, now),
                 News::Request(request) => match life.request(request, *at) {
                     Ok(life) => self.service.life = life,
                     Err(refusal) => self.refused = Some(refusal),
@@ -173,11 +179,11 @@ impl Engine {
         let now = self.clock.now();
         for (index, fact) in facts.into_iter().filter_map(|(index, fact)| Some((index, fact?))) {
             let at = if is_in_vain(&fact) { began } else { now };
-            entries[index].observe(fact, at);
+            entries[index].learn(fact, began, at);
         }
         for entry in entries.iter_mut() {
             if let Some(sighting) = sightings.remove(&entry.service.id) {
-                entry.observe(Fact::Job(in_time(sighting, now.since(began), &entry.service)), now);
+                entry.learn(Fact::Job(in_time(sighting, now.since(began), &entry.service)), began, now);
             }
         }
         self.save(entries, Entry::is_urgent, watch).await?;
@@ -316,7 +322,7 @@ fn is_in_vain(fact: &Fact) -> bool {
 }
 
 /// The sighting, unless it took longer to come than the scheduler's word is good for.
-fn in_time(sighting: Sighting, took: Duration, service: &Service) -> Sighting {
+pub(super) fn in_time(sighting: Sighting, took: Duration, service: &Service) -> Sighting {
     if took <= service.life.terms.verify {
         return sighting;
     }

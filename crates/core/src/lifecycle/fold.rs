@@ -38,10 +38,11 @@ impl Life {
         life
     }
 
-    /// The life after `fact`, learnt at `at`, is told late, at `now`: nothing changes if a later look is known already.
+    /// The life after `fact`, which was asked for at `asked` and learnt at `at`, is told late, at `now`: nothing changes
+    /// if what another look learnt after `asked` is known already, for of such two nobody can tell which is the later.
     /// A look in the future is none (clocks jump).
     #[must_use]
-    pub fn observe_late(&self, fact: &Fact, at: Timestamp, now: Timestamp) -> Self {
+    pub fn observe_late(&self, fact: &Fact, asked: Timestamp, at: Timestamp, now: Timestamp) -> Self {
         let known = match fact {
             Fact::Job(_) => self.looked_at,
             Fact::Ping(_) | Fact::Tunnel(TunnelFact::Unopened(_)) => self.ping.as_ref().map(|ping| ping.at),
@@ -53,7 +54,7 @@ impl Life {
             | Fact::Tunnel(TunnelFact::Unclosed(_))
             | Fact::Cancel(_) => None,
         };
-        let outdated = known.is_some_and(|known| at < known && known <= now);
+        let outdated = known.is_some_and(|known| asked < known && known <= now);
         if outdated { self.clone() } else { self.observe(fact, at) }
     }
 

@@ -109,8 +109,8 @@ proptest! {
                 let now = now.plus(wait);
                 let Some(known) = known.filter(|known| *known <= now) else { continue };
                 let at = known.minus(Duration::from_millis(late));
-                prop_assert_eq!(&life.observe_late(&fact, at, now), life, "{:?}", fact);
-                prop_assert_eq!(life.observe_late(&fact, known, now), life.observe(&fact, known));
+                prop_assert_eq!(&life.observe_late(&fact, at, at, now), life, "{:?}", fact);
+                prop_assert_eq!(life.observe_late(&fact, known, known, now), life.observe(&fact, known));
             }
         }
     }

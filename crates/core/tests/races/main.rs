@@ -252,3 +252,19 @@ fn a_ping_that_was_sent_after_the_machine_slept_makes_no_stranger_healthy() {
     assert_eq!(woken.status(), Status::Starting, "a stranger answers; {}", woken.life.why());
     assert_eq!(run(slow.engine().refresh(id)).unwrap().status(), Status::Stopped);
 }
+
+#[test]
+fn a_look_that_another_process_overtook_does_not_undo_what_that_one_saw() {
+    let slow = Slow::new();
+    let id = run(slow.engine().start(slow.service(1), None)).unwrap().id;
+    slow.world.advance(Duration::from_secs(1));
+    let (other, world) = (slow.quick(), Arc::clone(&slow.world));
+    slow.during_survey(move || {
+        world.advance(Duration::from_secs(2));
+        assert_eq!(run(other.refresh(id)).unwrap().status(), Status::Starting);
+    });
+    let refreshed = run(slow.engine().refresh(id)).unwrap();
+    assert_eq!(refreshed.status(), Status::Starting, "the job ran before the answer came that it waits");
+    let healthy = run(slow.quick().wait(id, &[Status::Healthy], &mut |_| {})).unwrap();
+    assert_eq!(healthy.status(), Status::Healthy);
+}
