@@ -29,7 +29,7 @@ const SAVE_ATTEMPTS: usize = 16;
 pub(super) struct Entry {
     saved: Service,
     pub(super) service: Service,
-    news: Vec<(News, Timestamp)>,
+    news: Vec<Told>,
     /// When this turn announced the submission that it sent.
     sent_at: Option<Timestamp>,
     /// Why a wish was not granted after all: another process had changed the service.
@@ -42,9 +42,15 @@ pub(super) struct Entry {
 
 /// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
 enum News {
-    /// With when it was asked for.
-    Fact(Fact, Timestamp),
+    Fact(Fact),
     Request(Request),
+}
+
+/// News, when they were asked for, and when they were learnt.
+struct Told {
+    news: News,
+    asked: Timestamp,
+    at: Timestamp,
 }
 
 impl Entry {
@@ -62,7 +68,7 @@ impl Entry {
     pub(super) fn learn(&mut self, fact: Fact, asked: Timestamp, at: Timestamp) {
         self.service.life = self.service.life.observe(&fact, at);
         self.keep_since();
-        self.news.push((News::Fact(fact, asked), at));
+        self.news.push(Told { news: News::Fact(fact), asked, at });
     }
 
     /// A status that was left and reached again between two records was never left.
@@ -75,19 +81,19 @@ impl Entry {
     /// Wishes for something.
     pub(super) fn request(&mut self, request: Request, now: Timestamp) -> Result<(), EngineError> {
         self.service.life = self.service.life.request(&request, now)?;
-        self.news.push((News::Request(request), now));
+        self.news.push(Told { news: News::Request(request), asked: now, at: now });
         Ok(())
     }
 
     /// Starts again from what another process has saved, with all that it does not know better already.
     fn rebase(&mut self, saved: Service, now: Timestamp) {
         self.service = saved.clone();
-        for (news, at) in &self.news {
+        for Told { news, asked, at } in &self.news {
             let life = &self.service.life;
             match news {
-                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)), _)
+                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
                     if is_sent_since(&saved.life, self.sent_at) => {}
-                News::Fact(fact, asked) => self.service.life = life.observe_late(fact, *asked, *at, now),
+                News::Fact(fact) => self.service.life = life.observe_late(fact, *asked, *at, now),
                 News::Request(request) => match life.request(request, *at) {
                     Ok(life) => self.service.life = life,
                     Err(refusal) => self.refused = Some(refusal),
