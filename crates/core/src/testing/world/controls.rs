@@ -12,6 +12,7 @@ use super::network::Network;
 use super::truth::JobTruth;
 use crate::engine::{Engine, Site};
 use crate::id::{JobId, ServiceId};
+use crate::lifecycle::Tunnel;
 use crate::ports::Ledger;
 use crate::time::Timestamp;
 
@@ -87,6 +88,11 @@ impl World {
     /// Lets time pass, here and on the cluster.
     pub fn advance(&self, duration: Duration) {
         self.state().advance(duration);
+    }
+
+    /// The time by the cluster's clock, which never jumps.
+    pub fn cluster_now(&self) -> Timestamp {
+        self.state().now
     }
 
     /// Puts this machine's clock forwards; the cluster's goes on as before.
@@ -184,12 +190,12 @@ impl World {
 
     /// How many tunnels are open.
     pub fn open_tunnels(&self) -> usize {
-        self.state().network.open_ports().count()
+        self.state().network.open_tunnels().count()
     }
 
-    /// The local ports of the open tunnels, and for which services these were opened.
-    pub fn tunnels(&self) -> Vec<(u16, ServiceId)> {
-        self.state().network.open_ports().collect()
+    /// The open tunnels, and for which services they were opened.
+    pub fn tunnels(&self) -> Vec<(ServiceId, Tunnel)> {
+        self.state().network.open_tunnels().collect()
     }
 
     /// The cancels by which Towline ended, or began to end, a living job, in their order.
@@ -217,6 +223,13 @@ impl World {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state as a call finds it. No two calls come at the same moment.
+    pub(super) fn called(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        state.advance(Duration::from_micros(1));
+        state
     }
 
     fn meddle(&self, service: ServiceId, deed: impl Fn(&mut SimulatedJob, Timestamp)) {

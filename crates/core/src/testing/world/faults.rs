@@ -37,10 +37,8 @@ pub struct Faults {
 pub enum Garbage {
     /// All of it: cut short, or no output at all.
     Answer,
-    /// The word for the state of one service's job: no Slurm known so far has it.
-    Word(ServiceId),
-    /// The queue's line of one service's job: the adapter goes on without it.
-    Line(ServiceId),
+    /// The row of one service's job: damaged, or in a state that no Slurm known so far has.
+    Row(ServiceId),
 }
 
 /// What the accounting database knows of jobs.

@@ -38,6 +38,8 @@ pub(super) struct SimulatedJob {
     /// Whether its server keeps silent although it listens.
     pub(super) hushed: bool,
     node_failed_at: Option<Timestamp>,
+    /// Until when its server last listened in a run that did not go on.
+    served_until: Option<Timestamp>,
     /// The longest running after which its server was asked through a working way and did not answer.
     pub(super) silent_after: Option<Duration>,
 }
@@ -82,6 +84,7 @@ impl SimulatedJob {
             listening: false,
             hushed: false,
             node_failed_at: None,
+            served_until: None,
             silent_after: None,
         }
     }
@@ -153,6 +156,7 @@ impl SimulatedJob {
     /// Enters another stage at `at`.
     fn enter(&mut self, stage: Stage, at: Timestamp) {
         let ran = self.ran_for(at);
+        self.served_until = self.served_until(at);
         let was_running = matches!(self.stage, Stage::Running | Stage::Suspended);
         match &stage {
             Stage::Queued => {
@@ -214,6 +218,7 @@ impl SimulatedJob {
 
     pub(super) fn fail_node(&mut self, now: Timestamp) {
         if matches!(self.stage, Stage::Running | Stage::Suspended) {
+            self.served_until = self.served_until(now);
             self.node_failed_at.get_or_insert(now);
         }
     }
@@ -239,6 +244,11 @@ impl SimulatedJob {
     /// Whether its own server answers.
     pub(super) fn answers(&self) -> bool {
         self.stage == Stage::Running && self.listening && !self.hushed && self.node_failed_at.is_none()
+    }
+    /// When its server last listened.
+    pub(super) fn served_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let serves = self.stage == Stage::Running && self.listening && self.node_failed_at.is_none();
+        if serves { Some(now) } else { self.served_until }
     }
 
     /// How long until its time limit.

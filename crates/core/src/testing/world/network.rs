@@ -12,6 +12,8 @@ const FIRST_PORT: u16 = 40_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Network {
+    /// How many forwards were opened.
+    opened: u64,
     /// By local port.
     forwards: BTreeMap<u16, Forward>,
     /// The port that each service tries first; it follows from the service, so that a forward that was opened and not
@@ -25,6 +27,7 @@ pub(super) struct Network {
 
 #[derive(Debug)]
 struct Forward {
+    serial: u64,
     service: ServiceId,
     place: Place,
 }
@@ -56,12 +59,15 @@ impl Network {
             }
             Some(_) => {}
             None if is_free => {
-                self.forwards.insert(port, Forward { service, place: place.clone() });
+                self.opened += 1;
+                let forward = Forward { serial: self.opened, service, place: place.clone() };
+                self.forwards.insert(port, forward);
             }
             None => return Err(TunnelError::PortTaken { port }),
         }
-        let handle = Some(format!("{port} {}:{}", place.host, place.port));
-        Ok(Tunnel { host: "127.0.0.1".into(), port, place: place.clone(), handle })
+        let found =
+            self.forwards.get(&port).map(|forward| Tunnel { place: place.clone(), ..forward.tunnel(port) });
+        found.ok_or_else(no_port)
     }
 
     /// The service's own port, or another that is free.
@@ -95,9 +101,17 @@ impl Network {
         self.forwards.get(&port).map(|forward| &forward.place)
     }
 
-    /// The open forwards: local ports, and for which services they were opened.
-    pub(super) fn open_ports(&self) -> impl Iterator<Item = (u16, ServiceId)> {
-        self.forwards.iter().map(|(port, forward)| (*port, forward.service))
+    /// The open forwards, and for which services they were opened.
+    pub(super) fn open_tunnels(&self) -> impl Iterator<Item = (ServiceId, Tunnel)> {
+        self.forwards.iter().map(|(port, forward)| (forward.service, forward.tunnel(*port)))
+    }
+}
+
+impl Forward {
+    fn tunnel(&self, port: u16) -> Tunnel {
+        let Place { host, port: there, .. } = &self.place;
+        let handle = Some(format!("{}: {port} to {host}:{there}", self.serial));
+        Tunnel { host: "127.0.0.1".into(), port, place: self.place.clone(), handle }
     }
 }
 

@@ -36,7 +36,7 @@ impl Scheduler for World {
 
     async fn submit(&self, id: ServiceId, spec: &ServiceSpec) -> Result<JobId, SubmitError> {
         spec.check()?;
-        let mut state = self.state();
+        let mut state = self.called();
         if state.is_cut_off() {
             return Err(SubmitError::NotSent("no route to host".into()));
         }
@@ -60,7 +60,7 @@ impl Scheduler for World {
     }
 
     async fn survey(&self, subjects: &[Subject]) -> Result<Survey, SurveyError> {
-        let mut state = self.state();
+        let mut state = self.called();
         if state.is_cut_off() {
             return Err(SurveyError::Unreachable("no route to host".into()));
         }
@@ -84,7 +84,7 @@ impl Scheduler for World {
     }
 
     async fn cancel(&self, id: ServiceId, job: &JobId) -> Result<(), CancelError> {
-        let mut state = self.state();
+        let mut state = self.called();
         let unreachable = |why: &str| CancelError::Unreachable { job: job.clone(), source: why.into() };
         if state.is_cut_off() {
             return Err(unreachable("no route to host"));
@@ -111,7 +111,7 @@ impl Tunnels for World {
         local_port: Option<u16>,
         before: Option<&'a Tunnel>,
     ) -> Result<Tunnel, TunnelError> {
-        let mut state = self.state();
+        let mut state = self.called();
         if state.is_cut_off() {
             return Err(TunnelError::Unreachable("no route to host".into()));
         }
@@ -123,7 +123,7 @@ impl Tunnels for World {
     }
 
     async fn close(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
-        self.state().network.close(tunnel);
+        self.called().network.close(tunnel);
         Ok(())
     }
 }
@@ -131,7 +131,7 @@ impl Tunnels for World {
 #[async_trait]
 impl Probe for World {
     async fn ping(&self, tunnel: &Tunnel, _path: &str) -> Echo {
-        let mut state = self.state();
+        let mut state = self.called();
         if state.network.taken.contains(&tunnel.port) {
             state.note("another program answers at the local port");
             return Echo::Answered;

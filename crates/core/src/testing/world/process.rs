@@ -11,9 +11,12 @@ use crate::engine::{Engine, Site};
 use crate::ports::{Change, Clock as _, Ledger, LedgerError, Select};
 use crate::time::Timestamp;
 
-/// How long a connection may be idle in the middle of a submission, where the cluster keeps nothing of it: after that
-/// it is dead.
+/// How much later than it was announced a submission can arrive at all: after that its connection is dead. Services
+/// whose settling time is shorter than this could get a second job.
 const IDLE_CONNECTION: Duration = Duration::from_secs(200);
+
+/// Who waits again so soon has done nothing meanwhile that takes time.
+const IN_VAIN: Duration = Duration::from_millis(100);
 
 /// A process of Towline in a [`World`]: all ports of an engine, whose calls wait before their effect and before their
 /// answer until an [`Errand`](super::Errand) lets them go on. Whatever happens meanwhile, happens in between.
@@ -30,6 +33,8 @@ struct Troubles {
     takes: BTreeMap<Call, Duration>,
     saved_at: Option<Timestamp>,
     calls: u64,
+    longest_call: Duration,
+    slept_at: Option<Timestamp>,
     vain_sleeps: u32,
 }
 
@@ -72,7 +77,13 @@ impl Process {
         self.troubles().calls
     }
 
-    /// How often in a row it has waited for a time that had come already.
+    /// How long the longest of its calls has taken.
+    pub fn longest_call(&self) -> Duration {
+        self.troubles().longest_call
+    }
+
+    /// How often in a row it has waited for a time that had come already, and had done nothing since that took any
+    /// time.
     pub fn vain_sleeps(&self) -> u32 {
         self.troubles().vain_sleeps
     }
@@ -93,7 +104,9 @@ impl Process {
         lost: impl Fn() -> T,
     ) -> T {
         self.troubles().calls += 1;
+        let begun = self.world.state().now;
         self.gate.wait(call).await;
+        self.note_length(begun);
         let mishap = self.next_mishap(call);
         let arrives = mishap != Some(Mishap::LostBefore);
         let answer = if arrives { effect(mishap).await } else { lost() };
@@ -103,6 +116,7 @@ impl Process {
             self.note("slow answer");
         }
         self.gate.wait(call).await;
+        self.note_length(begun);
         if mishap == Some(Mishap::LostAfter) { lost() } else { answer }
     }
 
@@ -121,24 +135,31 @@ impl Process {
         self.world.state().note(fault);
     }
 
+    fn note_length(&self, begun: Timestamp) {
+        let took = self.world.state().now.since(begun);
+        let mut troubles = self.troubles();
+        troubles.longest_call = troubles.longest_call.max(took);
+    }
+
     pub(super) fn note_save(&self) {
         self.troubles().saved_at = Some(self.world.state().now);
     }
 
     pub(super) fn note_sleep(&self, until: Timestamp) {
-        let is_over = until <= self.world.now();
+        let (here, now) = (self.world.now(), self.world.state().now);
         let mut troubles = self.troubles();
-        troubles.vain_sleeps = if is_over { troubles.vain_sleeps + 1 } else { 0 };
+        let since_last = troubles.slept_at.map_or(Duration::MAX, |at| now.since(at));
+        let vain = until <= here && since_last < IN_VAIN;
+        troubles.vain_sleeps = if vain { troubles.vain_sleeps + 1 } else { 0 };
+        troubles.slept_at = Some(now);
     }
 
-    /// Whether a submission that was announced by the last save cannot arrive any more, where the cluster keeps
-    /// nothing of submissions: no scheduler could tell it from another.
+    /// Whether a submission that was announced by the last save can no longer arrive.
     pub(super) fn is_connection_dead(&self, mishap: Option<Mishap>) -> bool {
         let late = if let Some(Mishap::Late(after)) = mishap { after } else { Duration::ZERO };
         let saved_at = self.troubles().saved_at;
-        let state = self.world.state();
-        let idle = saved_at.is_some_and(|at| state.now.plus(late).since(at) >= IDLE_CONNECTION);
-        idle && !state.keeps_submissions()
+        let arrives_at = self.world.state().now.plus(late);
+        saved_at.is_some_and(|at| arrives_at.since(at) >= IDLE_CONNECTION)
     }
 
     /// Saves each of the services once more as it is, as another process does that was quicker.

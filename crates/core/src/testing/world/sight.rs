@@ -10,9 +10,6 @@ use crate::job::{ExitStatus, JobEnd, JobReport, JobState, Outcome, Sight, Sighti
 use crate::ports::Subject;
 use crate::time::Timestamp;
 
-/// Clocks of this machine and the cluster may differ by this much, for all that the adapter knows.
-const CLOCKS: Duration = Duration::from_secs(600);
-
 /// The cluster as one look finds it.
 pub(super) struct Look<'a> {
     pub(super) cluster: &'a Cluster,
@@ -28,7 +25,7 @@ impl Look<'_> {
             (None, _) if self.faults.accounting == Accounting::Down => {
                 Sighting::unseen("the queue does not list the job, and accounting gave no answer")
             }
-            (None, Some(job)) => self.told_by_accounting(subject, job),
+            (None, Some(job)) => self.told_by_accounting(job),
             (None, None) => Sighting { exit: self.own_exit(subject), ..Sighting::absent(None) },
         };
         // The cluster's `date` tells whole seconds.
@@ -40,9 +37,6 @@ impl Look<'_> {
     }
 
     fn queued(&self, subject: &Subject) -> Option<&SimulatedJob> {
-        if self.faults.garbage == Some(Garbage::Line(subject.id)) {
-            return None;
-        }
         let listed = self.of(subject.id).filter(|job| self.cluster.lists(job, self.faults, self.now));
         listed.max_by_key(|job| (job.is_live(), subject.job.as_ref() == Some(&job.id), job.submitted_at))
     }
@@ -71,7 +65,7 @@ impl Look<'_> {
     }
 
     fn told_by_queue(&self, job: &SimulatedJob) -> Sighting {
-        if job.service.is_some_and(|service| self.faults.garbage == Some(Garbage::Word(service))) {
+        if job.service.is_some_and(|service| self.faults.garbage == Some(Garbage::Row(service))) {
             return Sighting::unseen(format!(
                 "Slurm says \"HIBERNATING\" of job {}, an unknown state",
                 job.id
@@ -103,13 +97,7 @@ impl Look<'_> {
         Sighting { sight: Sight::Seen(report), place, exit, at: None }
     }
 
-    fn told_by_accounting(&self, subject: &Subject, job: &SimulatedJob) -> Sighting {
-        if job.submitted_at < subject.created_at.minus(CLOCKS) {
-            return Sighting::unseen(format!(
-                "accounting has job {} as submitted at {}, before it was asked for",
-                job.id, job.submitted_at
-            ));
-        }
+    fn told_by_accounting(&self, job: &SimulatedJob) -> Sighting {
         let Some(end) = self.end_in_accounting(job) else {
             return Sighting::unseen(format!("accounting is late: the queue does not list job {}", job.id));
         };

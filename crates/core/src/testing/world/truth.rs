@@ -20,6 +20,8 @@ pub struct JobTruth {
     pub ran_for: Duration,
     /// Whether its own server answers.
     pub answers: bool,
+    /// When its server last listened, whether it answered or not; `None` if it never did.
+    pub served_until: Option<Timestamp>,
     /// The longest running, in any of its runs, after which its server was asked through a working tunnel and did not
     /// answer; `None` if it always did.
     pub silent_after: Option<Duration>,
@@ -33,6 +35,7 @@ impl JobTruth {
             since: job.since,
             ran_for: job.ran_for(now),
             answers: job.answers(),
+            served_until: job.served_until(now),
             silent_after: job.silent_after,
         }
     }
