@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use towline_core::id::JobId;
-use towline_core::job::{JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
+use towline_core::job::{ExitStatus, JobEnd, JobReport, JobState, Outcome, Place, Sight, Sighting};
 use towline_core::lifecycle::{
     Action, CancelFact, Cause, Echo, EndStatus, Fact, Life, Ping, Request, Status, Submission, Terms, Tunnel,
     TunnelFact,
@@ -343,4 +343,18 @@ fn an_absence_is_timed_by_one_clock() {
     assert_eq!(mixed.observe(&absent(), at(86_700)).cause(), Some(&Cause::Vanished));
     let mixed = healthy().observe(&absent(), at(1)).observe(&told(7_000), at(86_400));
     assert!(!mixed.status().is_terminal());
+}
+
+#[test]
+fn a_record_of_an_end_is_believed_once_the_job_was_missed_for_the_settling_time() {
+    // The first run of a requeued job leaves one too, and an empty answer of the queue misses the second.
+    let exit = Some(ExitStatus { code: 143, signal: Some(15) });
+    let missed = |secs| Fact::Job(Sighting { exit, ..Sighting::absent(Some(at(secs))) });
+    let doubted = healthy().observe(&missed(1), at(1));
+    assert!(!doubted.status().is_terminal());
+    assert_eq!(doubted.observe(&seen(JobState::Queued), at(2)).status(), Status::Unhealthy);
+    let ended = doubted.observe(&missed(301), at(301));
+    assert!(
+        matches!(ended.cause(), Some(Cause::Job(JobEnd { outcome: Outcome::Failed, exit: told, .. })) if *told == exit)
+    );
 }

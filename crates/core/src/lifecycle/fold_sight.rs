@@ -36,12 +36,14 @@ impl Life {
                 self.phase = Phase::Intent;
                 self.absence = None;
             }
-            (Phase::Live { .. }, Some(exit)) => return self.fold_end(&JobEnd::recorded(exit), now),
+            (Phase::Live { .. }, Some(exit)) if settled => {
+                return self.fold_end(&JobEnd::recorded(exit), now);
+            }
             (Phase::Live { .. }, None) if settled && cancelled => return self.end_as_wished(now),
             (Phase::Live { .. }, None) if settled => {
                 return self.end(EndStatus::Failed, Cause::Vanished, now);
             }
-            (Phase::Sending { .. }, _) | (Phase::Live { .. }, None) => self.absence = Some(absence),
+            (Phase::Sending { .. } | Phase::Live { .. }, _) => self.absence = Some(absence),
         }
         self.doubt = None;
     }
