@@ -27,7 +27,8 @@ impl Engine {
         let mut entries = [Entry::new(service)];
         entries[0].observe(Fact::Tunnel(TunnelFact::Open(tunnel.clone())), self.clock.now());
         self.save(&mut entries, |_, _| true, &mut None).await?;
-        Ok(tunnel)
+        // Another process may have opened one meanwhile, which is kept then.
+        Ok(entries[0].service.life.open_tunnel().cloned().unwrap_or(tunnel))
     }
 
     /// Closes the tunnel and keeps it closed until it is asked for again; the service runs on, unpinged. Closing what

@@ -10,7 +10,9 @@ use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
 use crate::job::Sighting;
-use crate::lifecycle::{Action, Echo, Fact, Life, Phase, Refusal, Request, Status, Submission, TunnelFact};
+use crate::lifecycle::{
+    Action, Echo, Fact, Life, Phase, Refusal, Request, Status, Submission, Tunnel, TunnelFact,
+};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
 use crate::service::{Event, Service};
 use crate::time::Timestamp;
@@ -36,6 +38,8 @@ pub(super) struct Entry {
     pub(super) refused: Option<Refusal>,
     /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
     surveyed: bool,
+    /// Tunnels that this turn has opened while another process opened one as well, whose is kept.
+    strays: Vec<Tunnel>,
     /// Whether the service was removed meanwhile.
     pub(super) gone: bool,
 }
@@ -56,8 +60,8 @@ struct Told {
 impl Entry {
     pub(super) fn new(service: Service) -> Self {
         let saved = service.clone();
-        let (news, sent_at, refused) = (Vec::new(), None, None);
-        Self { saved, service, news, sent_at, refused, surveyed: false, gone: false }
+        let (news, sent_at, refused, strays) = (Vec::new(), None, None, Vec::new());
+        Self { saved, service, news, sent_at, refused, surveyed: false, strays, gone: false }
     }
 
     pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
@@ -91,6 +95,9 @@ impl Entry {
         for Told { news, asked, at } in &self.news {
             let life = &self.service.life;
             match news {
+                News::Fact(Fact::Tunnel(TunnelFact::Open(tunnel))) if is_stray(tunnel, &saved.life) => {
+                    self.strays.push(tunnel.clone());
+                }
                 News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
                     if is_sent_since(&saved.life, self.sent_at) => {}
                 News::Fact(fact) => self.service.life = life.observe_late(fact, *asked, *at, now),
@@ -302,6 +309,12 @@ impl Engine {
             Some(saved) => entry.rebase(saved, self.clock.now()),
             None => entry.gone = true,
         }
+        for stray in std::mem::take(&mut entry.strays) {
+            let closed = self.close(&stray).await;
+            if closed != Fact::Tunnel(TunnelFact::Closed) {
+                entry.observe(closed, self.clock.now());
+            }
+        }
         Ok(())
     }
 
@@ -333,6 +346,11 @@ pub(super) fn in_time(sighting: Sighting, took: Duration, service: &Service) -> 
         return sighting;
     }
     Sighting::unseen(format!("the answer is too old: the scheduler was asked {} s ago", took.as_secs()))
+}
+
+/// Whether another process has opened a tunnel from another port meanwhile.
+fn is_stray(tunnel: &Tunnel, known: &Life) -> bool {
+    tunnel.handle.is_some() && known.open_tunnel().is_some_and(|open| open.port != tunnel.port)
 }
 
 /// Whether another submission than that of `ours` is under way: what is known of ours says nothing of that one.
