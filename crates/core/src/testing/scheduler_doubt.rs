@@ -1,8 +1,9 @@
 //! The contract of a scheduler where nothing can be known: answers that do not come, and questions that are dropped.
 
+use super::break_off::break_off;
 use super::scheduler_bench::{SchedulerBench, Trouble, Work};
 use super::scheduler_contract::bad_specs;
-use super::scheduler_watch::{Case, Deadline, Watch, break_off, end, spec};
+use super::scheduler_watch::{Case, Deadline, Watch, end, spec};
 use crate::job::{JobState, Outcome, Sight};
 use crate::ports::SubmitError;
 

@@ -1,8 +1,6 @@
 //! One service in the contract of a scheduler: submitted, watched, ended. What holds at every look is checked here.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::scheduler_bench::{SchedulerBench, Work};
 use crate::id::{JobId, ServiceId};
@@ -280,19 +278,4 @@ const fn rank(state: &JobState) -> u8 {
 /// The words of an end may become more, as where a queue and its accounting tell it.
 fn is_same_end(one: &JobEnd, other: &JobEnd) -> bool {
     one.outcome == other.outcome && (one.exit.is_none() || one.exit == other.exit)
-}
-
-/// Polls a future that often and drops it; gives its output if it was ready by then.
-pub(super) async fn break_off<F: Future>(future: F, polls: u32) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }

@@ -1,7 +1,6 @@
 //! Schedulers that break one promise each, all of which the contract catches.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use crate::complaint;
 use crate::world_bench::WorldBench;
 
 /// What is wrong with a scheduler that keeps all else.
@@ -91,22 +90,11 @@ const FOUND: [(Flaw, &str); 26] = [
     (Flaw::LeavesTheQueueAlone, "a job ends"),
 ];
 
-/// The words with which the contract stopped.
-fn complaint(flaw: Flaw) -> String {
-    match catch_unwind(AssertUnwindSafe(|| WorldBench::keeps_the_contract(Some(flaw)))) {
-        Ok(_) => String::new(),
-        Err(panic) => match panic.downcast::<String>() {
-            Ok(words) => *words,
-            Err(other) => (*other.downcast::<&str>().unwrap()).to_owned(),
-        },
-    }
-}
-
 #[test]
 fn each_broken_promise_is_found() {
     let missed: Vec<_> = FOUND
         .iter()
-        .map(|(flaw, words)| (flaw, words, complaint(*flaw)))
+        .map(|(flaw, words)| (flaw, words, complaint(|| WorldBench::keeps_the_contract(Some(*flaw)))))
         .filter(|(_, words, complaint)| !complaint.contains(*words))
         .collect();
     assert!(missed.is_empty(), "{missed:#?}");

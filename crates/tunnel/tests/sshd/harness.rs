@@ -110,6 +110,13 @@ impl Sshd {
             signal_process(signal, pid);
         }
     }
+
+    /// Ends the connections, as a host that goes down does; new ones are let in.
+    pub(crate) fn drop_connections(&self) {
+        for pid in descendants(self.daemon.id()) {
+            signal_process("-KILL", pid);
+        }
+    }
 }
 
 impl Drop for Sshd {

@@ -11,7 +11,7 @@ use crate::harness::{Sshd, free_port, signal_process};
 use crate::web::{Web, fetch, ok, place};
 
 /// A service that no other test has.
-fn service() -> ServiceId {
+pub(crate) fn service() -> ServiceId {
     use std::hash::{BuildHasher, RandomState};
     let half = || RandomState::new().hash_one(0);
     format!("{:016x}{:016x}", half(), half()).parse().unwrap()
