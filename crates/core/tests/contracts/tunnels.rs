@@ -90,7 +90,7 @@ impl Tunnels for Spoilt {
                     .world
                     .tunnels()
                     .into_iter()
-                    .find(|(port, owner)| Some(*port) == wanted && *owner != id);
+                    .find(|(owner, open)| Some(open.port) == wanted && *owner != id);
                 if stolen.is_some() {
                     self.world.drop_tunnels();
                 }
@@ -116,7 +116,7 @@ impl Tunnels for Spoilt {
     }
 
     async fn close(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
-        let is_open = self.world.tunnels().iter().any(|(port, _)| *port == tunnel.port);
+        let is_open = self.world.tunnels().iter().any(|(_, open)| open.port == tunnel.port);
         match self.flaw {
             Some(Flaw::ClosesNothing) => Ok(()),
             Some(Flaw::ClosesOnce) if !is_open => Err(TunnelError::Failed("it is not open".into())),
@@ -209,7 +209,7 @@ impl TunnelsBench for WorldBench {
     }
 
     async fn is_taken(&self, address: &str, port: u16) -> bool {
-        let has_tunnel = self.world().tunnels().iter().any(|(open, _)| *open == port);
+        let has_tunnel = self.world().tunnels().iter().any(|(_, open)| open.port == port);
         address == "127.0.0.1" && (has_tunnel || self.state.lock().unwrap().taken.contains(&port))
     }
 
