@@ -114,6 +114,14 @@ fn silence_of_a_run_that_was_over_by_then_is_no_verdict() {
 }
 
 #[test]
+fn a_ping_and_a_look_of_two_processes_spend_no_grace_together() {
+    let late = starting().observe(&seen(JobState::Running), at(700)).observe(&silence(), at(701));
+    let looked = late.observe_late(&seen(JobState::Running), at(700), at(702), at(703));
+    assert_eq!(looked, late, "the job may have ended after that look, and the server with it");
+    assert_eq!(late.observe(&seen(JobState::Running), at(704)).status(), Status::Timeout);
+}
+
+#[test]
 fn an_answer_that_nobody_has_claimed_yet_is_neither_health_nor_silence() {
     let told = |listening| {
         let Fact::Job(sighting) = seen(JobState::Running) else { unreachable!() };

@@ -40,7 +40,8 @@ impl Life {
 
     /// The life after `fact`, which was asked for at `asked` and learnt at `at`, is told late, at `now`: nothing changes
     /// if what another look learnt after `asked` is known already, for of such two nobody can tell which is the later.
-    /// A look in the future is none (clocks jump).
+    /// A look in the future is none (clocks jump). For the same reason a ping and a look of two processes spend no grace
+    /// period together.
     #[must_use]
     pub fn observe_late(&self, fact: &Fact, asked: Timestamp, at: Timestamp, now: Timestamp) -> Self {
         let known = match fact {
@@ -55,7 +56,10 @@ impl Life {
             | Fact::Cancel(_) => None,
         };
         let outdated = known.is_some_and(|known| asked < known && known <= now);
-        if outdated { self.clone() } else { self.observe(fact, at) }
+        let life = self.observe(fact, at);
+        let spends_grace =
+            !self.status().is_terminal() && matches!(life.cause(), Some(Cause::GraceSpent { .. }));
+        if outdated || spends_grace { self.clone() } else { life }
     }
 
     /// Forgets what verdicts rest on if our clock has gone back behind it: by the time it shows the same time again,
