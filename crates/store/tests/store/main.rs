@@ -8,6 +8,7 @@ mod damage;
 mod disk;
 mod faults;
 mod formats;
+mod lives;
 #[cfg(feature = "postgres")]
 mod postgres_faults;
 mod postgres_server;
