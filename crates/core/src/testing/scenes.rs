@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::strategies::{
-    echo, end_status, exit_status, fact, job_end, job_state, place, request, run_mark, stop, tunnel_to,
-    word_of,
+    doubt, echo, end_status, exit_status, fact, job_end, job_state, place, request, run_mark, stop,
+    tunnel_to, word_of,
 };
 use crate::id::JobId;
 use crate::job::{JobReport, JobState, Place, Sight, Sighting};
@@ -183,7 +183,7 @@ fn scene(terms: &Terms) -> BoxedStrategy<Scene> {
     let grace = terms.grace;
     let noise = prop_oneof![4 => fact().prop_map(News::Fact), 1 => request().prop_map(News::Request)];
     prop_oneof![
-        3 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Queued))]),
+        4 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Queued))]),
         2 => (actor(), job_state()).prop_map(|(actor, state)| vec![at_once(actor.seen(state))]),
         4 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Running))]),
         9 => actor().prop_map(|actor| actor.answers()),
@@ -202,6 +202,9 @@ fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
     prop_oneof![
         3 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
         2 => Just(vec![at_once(absent()), (settle, News::Fact(absent()))]),
+        1 => doubt().prop_map(move |doubt| {
+            vec![at_once(absent()), at_once(doubt), (settle, News::Fact(absent()))]
+        }),
         1 => exit_status().prop_map(|exit| {
             vec![at_once(Fact::Job(Sighting { exit: Some(exit), ..Sighting::absent(None) }))]
         }),

@@ -13,6 +13,7 @@ mod clocks;
 mod ending;
 mod folding;
 mod keeping;
+mod paces;
 mod planning;
 mod support;
 mod truth;

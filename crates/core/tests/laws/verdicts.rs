@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use towline_core::job::{ExitStatus, JobEnd, JobState, Outcome, Sight, Sighting};
 use towline_core::lifecycle::{
-    Action, Cause, Echo, EndStatus, Fact, Life, Phase, Ping, Refusal, Request, Status, Submission, TunnelFact,
+    Action, Cause, Echo, EndStatus, Fact, Life, Phase, Ping, Refusal, Request, Status, StopWish, Submission,
+    TunnelFact,
 };
 use towline_core::testing::strategies::{Moment, News, Step, doubt, pause, steps};
 use towline_core::time::Timestamp;
@@ -187,8 +188,12 @@ fn is_founded(turn: &Turn<'_>, status: EndStatus, cause: &Cause, past: &[(Timest
             before.phase == Phase::Intent && *wished == status
         }
         (Cause::Requested, News::Fact(fact)) => {
-            let gone = matches!(fact, Fact::Job(_) | Fact::Submission(Submission::NotSent(_)));
-            gone && before.stop.as_ref().is_some_and(|stop| stop.status == status)
+            let wished = before.stop.as_ref().filter(|stop| stop.status == status);
+            wished.is_some_and(|stop| match fact {
+                Fact::Submission(Submission::NotSent(_)) => before.phase.job().is_none(),
+                Fact::Job(sighting) => bears_out(stop, sighting, turn, past),
+                _ => false,
+            })
         }
         (Cause::Job(end), News::Fact(Fact::Job(sighting))) => {
             status == status_of(end.outcome) && tells_end(sighting, before, end)
@@ -205,6 +210,28 @@ fn is_founded(turn: &Turn<'_>, status: EndStatus, cause: &Cause, past: &[(Timest
             status == EndStatus::Failed && live && was_missed(past, before, turn.now, *at)
         }
         (_, News::Fact(_) | News::Request(_)) => false,
+    }
+}
+
+/// Whether a look tells that a wish to stop is fulfilled: the job has ended and the scheduler has heard the cancel (or
+/// somebody else's, once it was due), or there is none.
+fn bears_out(stop: &StopWish, sighting: &Sighting, turn: &Turn<'_>, past: &[(Timestamp, &News)]) -> bool {
+    let Turn { before, now, .. } = turn;
+    let heard = stop.cancelled_at.is_some();
+    match &sighting.sight {
+        Sight::Seen(report) => {
+            let JobState::Ended(end) = &report.state else { return false };
+            let ours = before.phase.job().is_none_or(|job| job.id == report.id);
+            // A wish from the future is due: the clock was set back.
+            let due = stop.due <= *now || stop.asked_at > *now;
+            ours && (heard || end.outcome == Outcome::Cancelled && due)
+        }
+        Sight::Absent => {
+            let has_job = before.phase.job().is_some();
+            let missed = was_missed(past, before, *now, sighting.at);
+            (heard && has_job && sighting.exit.is_some()) || (missed && (heard || !has_job))
+        }
+        Sight::Unseen(_) => false,
     }
 }
 

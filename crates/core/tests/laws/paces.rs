@@ -1,0 +1,198 @@
+//! How long plans wait: for the next ping, the next look, and before what failed is tried again.
+
+use std::time::Duration;
+
+use towline_core::id::JobId;
+use towline_core::job::{JobReport, JobState, Place, Sight, Sighting};
+use towline_core::lifecycle::{
+    Action, CancelFact, Echo, EndStatus, Fact, Life, Ping, Request, Submission, Terms, Tunnel, TunnelFact,
+};
+use towline_core::time::Timestamp;
+
+/// Milliseconds after the beginning.
+const fn at(millis: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + millis * 1_000)
+}
+
+fn seen(state: JobState, listening: bool) -> Fact {
+    let begun = state != JobState::Queued;
+    let place = Place { host: "c1".into(), port: 20_000, pid: 1, listening, loopback: false };
+    let report = JobReport {
+        id: JobId::new("1"),
+        state,
+        word: String::new(),
+        node: None,
+        reason: None,
+        running_for: None,
+        time_left: None,
+        run: begun.then_some(1),
+    };
+    let sight = Sight::Seen(report);
+    Fact::Job(Sighting { sight, place: begun.then_some(place), exit: None, at: None })
+}
+
+fn pinged(echo: Echo) -> Fact {
+    let place = Place { host: "c1".into(), port: 20_000, pid: 1, listening: true, loopback: false };
+    Fact::Ping(Ping { place, echo })
+}
+
+fn silence() -> Fact {
+    pinged(Echo::Silent("refused".into()))
+}
+
+fn unseen() -> Fact {
+    Fact::Job(Sighting::unseen("no route"))
+}
+
+fn accepted() -> Life {
+    let born = Life::new(Terms::with_grace(Duration::from_secs(86_400)), at(0));
+    born.observe(&Fact::Submitting, at(0))
+        .observe(&Fact::Submission(Submission::Accepted(JobId::new("1"))), at(0))
+}
+
+fn starting() -> Life {
+    accepted().observe(&seen(JobState::Running, true), at(0))
+}
+
+fn healthy() -> Life {
+    starting().observe(&pinged(Echo::Answered), at(0))
+}
+
+/// In how many milliseconds after `from` a life that waits then does something next, and what.
+fn next(life: &Life, from: i64) -> (i64, Vec<Action>) {
+    let mut now = at(from);
+    loop {
+        let plan = life.plan(now);
+        if !plan.actions.is_empty() {
+            return ((now.as_micros() - at(from).as_micros()) / 1_000, plan.actions);
+        }
+        now = plan.wake_at.unwrap();
+    }
+}
+
+/// In how many milliseconds after `from` the scheduler is asked next, if all pings until then come to the same.
+fn next_survey(life: &Life, from: i64, echo: &Echo) -> i64 {
+    let (mut life, mut now) = (life.clone(), from);
+    loop {
+        let (wait, actions) = next(&life, now);
+        now += wait;
+        for action in actions {
+            let fact = match action {
+                Action::Survey => return now - from,
+                Action::Open { place, .. } => Fact::Tunnel(TunnelFact::Open(Tunnel {
+                    host: "127.0.0.1".into(),
+                    port: 40_000,
+                    place,
+                    handle: None,
+                })),
+                Action::Ping { .. } => pinged(echo.clone()),
+                other => panic!("{other:?} is not asked for"),
+            };
+            life = life.observe(&fact, at(now));
+        }
+    }
+}
+
+fn is_ping(actions: &[Action]) -> bool {
+    matches!(actions, [Action::Open { .. }])
+}
+
+#[test]
+fn a_server_is_pinged_as_often_as_its_status_asks_for() {
+    let waits = [
+        (starting().observe(&silence(), at(0)), 500),
+        (healthy(), 5_000),
+        (healthy().observe(&silence(), at(0)), 2_000),
+    ];
+    for (life, millis) in waits {
+        let (waited, actions) = next(&life, 0);
+        assert_eq!(waited, millis, "{:?}", life.status());
+        assert!(is_ping(&actions), "{actions:?}");
+    }
+}
+
+#[test]
+fn the_scheduler_is_asked_the_less_often_the_longer_nothing_changes() {
+    let no_answer = Echo::Silent("refused".into());
+    let queued = |millis| {
+        accepted()
+            .observe(&seen(JobState::Queued, false), at(0))
+            .observe(&seen(JobState::Queued, false), at(millis))
+    };
+    for (since, wait) in [(0, 1_000), (10_000, 1_000), (35_000, 3_500), (100_000, 10_000), (900_000, 10_000)]
+    {
+        assert_eq!(next_survey(&queued(since), since, &no_answer), wait, "PENDING for {since} ms");
+    }
+    let silent = |millis| {
+        starting().observe(&seen(JobState::Running, true), at(millis)).observe(&silence(), at(millis))
+    };
+    for (since, wait) in [(0, 1_000), (35_000, 3_500), (900_000, 10_000)] {
+        assert_eq!(next_survey(&silent(since), since, &no_answer), wait, "STARTING for {since} ms");
+    }
+    let sick = healthy().observe(&silence(), at(0));
+    for (since, wait) in [(0, 2_000), (100_000, 10_000), (900_000, 30_000)] {
+        let seen = sick.observe(&seen(JobState::Running, true), at(since));
+        let wait = (wait + 1_999) / 2_000 * 2_000;
+        assert_eq!(next_survey(&seen, since, &no_answer), wait, "UNHEALTHY for {since} ms");
+    }
+}
+
+#[test]
+fn a_server_that_answers_needs_the_scheduler_once_a_verification_interval() {
+    assert_eq!(next_survey(&healthy(), 0, &Echo::Answered), 60_000);
+}
+
+#[test]
+fn the_scheduler_is_asked_often_while_a_server_answers_that_it_has_not_published_yet() {
+    let unpublished = accepted().observe(&seen(JobState::Running, false), at(0));
+    let late = unpublished
+        .observe(&seen(JobState::Running, false), at(900_000))
+        .observe(&pinged(Echo::Answered), at(900_000));
+    assert_eq!(next_survey(&late, 900_000, &Echo::Answered), 1_000);
+}
+
+#[test]
+fn a_job_that_was_cancelled_is_looked_at_the_less_often_the_longer_that_takes() {
+    let stop = Request::Stop { delay: Duration::ZERO, status: EndStatus::Stopped };
+    let cancelled =
+        healthy().request(&stop, at(0)).unwrap().observe(&Fact::Cancel(CancelFact::Accepted), at(0));
+    for (since, wait) in [(0, 500), (2_500, 500), (20_000, 4_000), (45_000, 9_000), (58_000, 2_000)] {
+        let leaving = cancelled.observe(&seen(JobState::Leaving, true), at(since));
+        let (waited, actions) = next(&leaving, since);
+        assert_eq!(waited, wait, "cancelled {since} ms ago");
+        let again = vec![Action::Cancel { job: JobId::new("1") }];
+        assert_eq!(actions, if since + wait < 60_000 { vec![Action::Survey] } else { again });
+    }
+}
+
+#[test]
+fn what_failed_is_tried_again_after_ever_longer_times() {
+    let mut life = Life::new(Terms::with_grace(Duration::from_secs(600)), at(0));
+    let mut now = 0;
+    for secs in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+        life = life.observe(&Fact::Submitting, at(now));
+        life = life.observe(&Fact::Submission(Submission::NotSent("no route".into())), at(now));
+        assert_eq!(next(&life, now), (secs * 1_000, vec![Action::Submit]));
+        now += secs * 1_000;
+    }
+    let failed =
+        accepted().observe(&unseen(), at(0)).observe(&unseen(), at(10_000)).observe(&unseen(), at(20_000));
+    assert_eq!(next(&failed, 20_000), (4_000, vec![Action::Survey]));
+    let answered = failed.observe(&seen(JobState::Queued, false), at(20_000));
+    assert_eq!(next(&answered, 20_000), (1_000, vec![Action::Survey]), "it is heard again");
+}
+
+#[test]
+fn who_asks_is_told_what_is_not_older_than_the_freshness_interval() {
+    let asked =
+        |life: &Life, millis| life.request(&Request::Look, at(millis)).unwrap().plan(at(millis)).actions;
+    let checked = healthy().observe(&seen(JobState::Running, true), at(0));
+    assert_eq!(asked(&checked, 1_999), []);
+    assert!(is_ping(&asked(&checked, 2_000)));
+    let queued = accepted().observe(&seen(JobState::Queued, false), at(100_000));
+    let long = queued.observe(&seen(JobState::Queued, false), at(900_000));
+    assert_eq!((asked(&long, 901_999), asked(&long, 902_000)), (vec![], vec![Action::Survey]));
+    let failed =
+        accepted().observe(&unseen(), at(0)).observe(&unseen(), at(1_000)).observe(&unseen(), at(3_000));
+    assert_eq!((asked(&failed, 4_999), asked(&failed, 5_000)), (vec![], vec![Action::Survey]));
+}
