@@ -188,7 +188,7 @@ fn scene(terms: &Terms) -> BoxedStrategy<Scene> {
         4 => actor().prop_map(|actor| vec![at_once(actor.seen(JobState::Running))]),
         9 => actor().prop_map(|actor| actor.answers()),
         4 => (actor(), echo()).prop_map(|(actor, echo)| vec![at_once(actor.pinged(echo))]),
-        1 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
+        1 => (actor(), last()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
         3 => actor().prop_map(|actor| actor.is_requeued()),
         1 => stop().prop_map(|stop| vec![(Duration::ZERO, News::Request(stop))]),
         4 => prop::collection::vec((pause(), noise), 1..5),
@@ -200,7 +200,7 @@ fn scene(terms: &Terms) -> BoxedStrategy<Scene> {
 fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
     let (grace, settle) = (terms.grace, terms.settle);
     prop_oneof![
-        3 => (actor(), any::<bool>()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
+        3 => (actor(), last()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
         2 => Just(vec![at_once(absent()), (settle, News::Fact(absent()))]),
         1 => doubt().prop_map(move |doubt| {
             vec![at_once(absent()), at_once(doubt), (settle, News::Fact(absent()))]
@@ -220,6 +220,18 @@ fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
 
 fn absent() -> Fact {
     Fact::Job(Sighting::absent(None))
+}
+
+/// What the end of a grace period that passes in silence is learnt by.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    Word,
+    Ping,
+    WordAlone,
+}
+
+fn last() -> impl Strategy<Value = Last> {
+    prop_oneof![4 => Just(Last::Word), 1 => Just(Last::Ping), 1 => Just(Last::WordAlone)]
 }
 
 /// One run of the job, and where its server is.
@@ -265,16 +277,17 @@ impl Actor {
         vec![at_once(seen), at_once(open), at_once(pinged)]
     }
 
-    /// Silence for a whole grace period: a ping, and then the scheduler's word, or (both at once) the other way round.
-    fn stays_silent(&self, grace: Duration, ping_last: bool) -> Scene {
-        let [seen, again] = [self.seen(JobState::Running), self.seen(JobState::Running)];
-        let pinged = self.pinged(Echo::Silent("connection refused".into()));
-        let end = if ping_last {
-            [(grace, News::Fact(again)), at_once(pinged)]
-        } else {
-            [(grace, News::Fact(pinged)), (Duration::from_secs(1), News::Fact(again))]
-        };
-        [at_once(seen)].into_iter().chain(end).collect()
+    /// Silence for a whole grace period, which ends with a ping and the scheduler's word, or (both at once) the other
+    /// way round, or with that word alone.
+    fn stays_silent(&self, grace: Duration, end: Last) -> Scene {
+        let [seen, again] = [self.seen(JobState::Running), self.seen(JobState::Running)].map(News::Fact);
+        let pinged = News::Fact(self.pinged(Echo::Silent("connection refused".into())));
+        let (moment, second) = (Duration::ZERO, Duration::from_secs(1));
+        match end {
+            Last::Word => vec![(moment, seen), (grace, pinged), (second, again)],
+            Last::Ping => vec![(moment, seen), (grace, again), (moment, pinged)],
+            Last::WordAlone => vec![(moment, seen), (second, pinged), (grace, again)],
+        }
     }
 
     fn is_requeued(&self) -> Scene {
