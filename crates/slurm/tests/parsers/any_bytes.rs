@@ -104,4 +104,26 @@ proptest! {
     fn files(data in bytes(file_line())) {
         laws::any_files(&data);
     }
+
+    #[test]
+    fn a_record(text in record()) {
+        laws::any_record(text.as_bytes());
+    }
+}
+
+/// What the fuzzing begins with, and what it has found.
+#[test]
+fn the_seeds_of_the_fuzzing_keep_the_laws() {
+    let laws: [(&str, &[fn(&[u8])]); 3] = [
+        ("squeue", &[laws::any_queue, laws::any_answer]),
+        ("sacct", &[laws::any_accounting]),
+        ("records", &[laws::any_files, laws::any_record]),
+    ];
+    for (target, laws) in laws {
+        let dir = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+        let seeds: Vec<_> = files.map(|path| std::fs::read(path).unwrap()).collect();
+        assert!(seeds.len() > 5, "{dir}");
+        seeds.iter().for_each(|seed| laws.iter().for_each(|law| law(seed)));
+    }
 }

@@ -1,13 +1,14 @@
 //! What holds for every answer whatever. Each law takes the bytes of one command and panics where it is broken.
 
-use towline_core::job::{JobEnd, JobReport, JobState, Sight, Sighting};
+use towline_core::job::{JobEnd, JobReport, JobState, Place, Sight, Sighting};
 use towline_core::ports::Subject;
+use towline_core::runner::{parse_attempt, parse_exit, parse_place};
 use towline_slurm::state::{Source, job_state};
 
 use crate::answer::{MARK, Parts, UNIT, look, subjects};
 
 /// More rows than these tell nothing new.
-const ROWS: usize = 32;
+const ROWS: usize = 16;
 
 /// Whatever a cluster answers.
 pub(crate) fn any_answer(bytes: &[u8]) {
@@ -84,9 +85,7 @@ impl Rows {
 
     /// What is seen with one of the rows cut off, somewhere.
     fn cut(&self, subjects: &[Subject]) -> Option<(usize, Vec<Sighting>)> {
-        // Anywhere, and the same for the same rows.
-        let seed =
-            self.text().bytes().fold(7_usize, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let seed = anywhere(self.text().as_bytes());
         let at = seed.checked_rem(self.rows.len())?;
         let mut rows = self.rows.clone();
         let (letter, end) = (2, rows[at].floor_char_boundary(2 + seed / 97 % rows[at].len()));
@@ -204,26 +203,55 @@ pub(crate) fn any_files(data: &[u8]) {
         Parts { queue: running.as_bytes(), files: files.as_bytes(), ..Parts::default() }.look(&subjects)
     };
     let (seen, without) = (look(&text), look(""));
-    for (n, subject) in subjects.iter().enumerate() {
-        let dir = format!("{}/", subject.id);
-        let own: Vec<&str> = text.lines().filter(|line| line.starts_with(&dir)).collect();
-        assert_eq!(seen[n].sight, without[n].sight, "files change what the scheduler says");
-        assert_eq!(seen[n], look(&own.join("\n"))[n], "files of others change what is told");
-        assert_eq!((&without[n].place, &without[n].exit), (&None, &None));
-        if let Some(place) = &seen[n].place {
-            let file = if place.listening { "place.json:" } else { "attempt.json:" };
-            assert!(own.iter().any(|line| line.starts_with(&format!("{dir}{file}"))), "{place:?}");
-            let said = own.concat();
-            assert!(said.contains(&place.port.to_string()), "{place:?}");
-            assert!(!place.host.is_empty() && !place.host.starts_with('-') && place.port > 0, "{place:?}");
+    // One after the other, by what stands there.
+    let one = anywhere(data) % subjects.len();
+    let own = files_of(&text, &subjects[one]);
+    assert_eq!(seen[one], look(&own.join("\n"))[one], "files of others change what is told");
+    for ((subject, seen), without) in subjects.iter().zip(&seen).zip(&without) {
+        let own = files_of(&text, subject);
+        let has = |file: &str| own.iter().any(|line| line.starts_with(&format!("{}/{file}:", subject.id)));
+        assert_eq!(seen.sight, without.sight, "files change what the scheduler says");
+        assert_eq!((&without.place, &without.exit), (&None, &None));
+        assert!(seen.exit.is_none() || has("exit.json"), "{:?}", seen.exit);
+        if let Some(place) = &seen.place {
+            assert!(has(if place.listening { "place.json" } else { "attempt.json" }), "{place:?}");
+            assert!(own.concat().contains(&place.port.to_string()), "{place:?}");
+            is_an_address(place);
         }
-        if seen[n].exit.is_some() {
-            assert!(
-                own.iter().any(|line| line.starts_with(&format!("{dir}exit.json:"))),
-                "{:?}",
-                seen[n].exit
-            );
-        }
+    }
+}
+
+fn files_of<'a>(text: &'a str, subject: &Subject) -> Vec<&'a str> {
+    let dir = format!("{}/", subject.id);
+    text.lines().filter(|line| line.starts_with(&dir)).collect()
+}
+
+/// What ssh and a URL can be given.
+fn is_an_address(place: &Place) {
+    assert!(place.port > 0 && !place.host.is_empty() && !place.host.starts_with('-'), "{place:?}");
+    assert!(place.host.chars().all(|c| c.is_ascii_alphanumeric() || ".:_-".contains(c)), "{place:?}");
+}
+
+/// A number that is the same for the same bytes.
+fn anywhere(data: &[u8]) -> usize {
+    data.iter().fold(7, |number: usize, byte| number.wrapping_mul(31).wrapping_add((*byte).into()))
+}
+
+/// Whatever stands in a record.
+pub(crate) fn any_record(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // Anywhere but at its end.
+    let whole = text.trim_end();
+    let cut = &whole[..whole.floor_char_boundary(anywhere(data).checked_rem(whole.len()).unwrap_or(0))];
+    for parse in [parse_place, parse_attempt] {
+        let Ok(told) = parse(&text) else { continue };
+        assert!(parse(cut).is_err(), "{cut:?} of {text:?} was read");
+        is_an_address(&told.place);
+        assert!(text.contains(&told.place.port.to_string()), "{told:?} is not in {text:?}");
+    }
+    if let Ok(told) = parse_exit(&text) {
+        assert!(parse_exit(cut).is_err(), "{cut:?} of {text:?} was read");
+        assert!(text.contains(&told.exit.code.to_string()), "{told:?} is not in {text:?}");
     }
 }
 
