@@ -10,20 +10,42 @@ use crate::spec::{ServiceSpec, SpecError};
 /// The functions that are the same for every service.
 const FUNCTIONS: &str = include_str!("runner.bash");
 
-/// Variables that bash or the runner itself governs.
-const RESERVED: [&str; 12] = [
+/// Variables that the runner sets for the command.
+const SET: [&str; 2] = ["PORT", "TOWLINE_SERVICE"];
+
+/// Variables that bash governs, so that a value would be lost, or by which it would run the script otherwise.
+const OF_BASH: [&str; 31] = [
     "BASHOPTS",
     "BASHPID",
+    "BASH_ALIASES",
+    "BASH_ARGC",
+    "BASH_ARGV",
+    "BASH_CMDS",
+    "BASH_COMMAND",
+    "BASH_COMPAT",
+    "BASH_LINENO",
+    "BASH_SOURCE",
+    "BASH_SUBSHELL",
     "BASH_VERSINFO",
+    "DIRSTACK",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
     "EUID",
+    "EXECIGNORE",
+    "FUNCNAME",
+    "FUNCNEST",
+    "GROUPS",
+    "HISTCMD",
     "IFS",
-    "PORT",
+    "LINENO",
+    "OPTIND",
     "PPID",
     "RANDOM",
     "SECONDS",
     "SHELLOPTS",
-    "TOWLINE_SERVICE",
+    "SRANDOM",
     "UID",
+    "_",
 ];
 
 /// What the names of the runner's own variables begin with.
@@ -75,14 +97,23 @@ pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
     spec.check()?;
     let mut text = String::new();
     for (name, value) in &spec.env {
-        if RESERVED.contains(&name.as_str()) || name.starts_with(OWN) {
-            return Err(SpecError::new("env", format!("{name} is set where the service runs")));
-        }
+        check_name(name)?;
         let value = quote(value)?;
         // Writing to a String cannot fail.
         let _ = writeln!(text, "export {name}={value}");
     }
     Ok(text)
+}
+
+fn check_name(name: &str) -> Result<(), SpecError> {
+    if SET.contains(&name) || name.starts_with(OWN) {
+        return Err(SpecError::new("env", format!("{name} is set where the service runs")));
+    }
+    if OF_BASH.contains(&name) {
+        let problem = format!("{name} is bash's own: have the command set it, as in env {name}=... PROGRAM");
+        return Err(SpecError::new("env", problem));
+    }
+    Ok(())
 }
 
 fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<(), SpecError> {
@@ -106,7 +137,7 @@ fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<()
          # Seconds that the command may run; 0 where the scheduler watches over that.\n\
          towline_limit={limit}\n\
          # The command; $PORT is chosen when it is started.\n\
-         towline_command() {{ towline_argv=({}); }}\n\n",
+         towline_command() {{ set -- {}; towline_argv=(\"$@\"); }}\n\n",
         command(&spec.command)?
     );
     Ok(())
@@ -122,6 +153,8 @@ fn tail(text: &mut String, spec: &ServiceSpec) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// The words of the command, for `set`: in `array=(...)` bash 5.2 puts a character before \x01 and \x7f that stand in
+/// double quotes.
 fn command(words: &[String]) -> Result<String, SpecError> {
     let words: Result<Vec<String>, SpecError> = words.iter().map(|word| with_port(word)).collect();
     Ok(words?.join(" "))
@@ -139,12 +172,14 @@ fn with_port(word: &str) -> Result<String, SpecError> {
     Ok(pieces.join("\"$PORT\""))
 }
 
-/// A directory as the user names it; `~` is the home directory where the job runs.
+/// A directory as the user names it; `~` is the home directory where the job runs, and so is what a relative one begins
+/// at: with `./` before it, whatever `CDPATH` says, and if it is called `-`.
 fn directory(dir: &str) -> Result<String, SpecError> {
     match dir.strip_prefix('~') {
         Some("" | "/") => Ok("$HOME".to_owned()),
         Some(rest) if rest.starts_with('/') => Ok(format!("$HOME{}", quote(rest)?)),
-        _ => quote(dir),
+        _ if dir.starts_with('/') => quote(dir),
+        _ => quote(&format!("./{dir}")),
     }
 }
 

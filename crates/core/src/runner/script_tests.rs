@@ -38,7 +38,7 @@ fn the_port_is_left_to_the_shell_wherever_it_stands() {
     let text = render(&spec(&["serve", "{port}", "--bind=0.0.0.0:{port}/{port}", "a b{port}"]), &runner());
     assert_eq!(
         line(&text.unwrap(), "towline_command()"),
-        "towline_command() { towline_argv=(serve \"$PORT\" '--bind=0.0.0.0:'\"$PORT\"/\"$PORT\" 'a b'\"$PORT\"); }"
+        "towline_command() { set -- serve \"$PORT\" '--bind=0.0.0.0:'\"$PORT\"/\"$PORT\" 'a b'\"$PORT\"; towline_argv=(\"$@\"); }"
     );
 }
 
@@ -48,7 +48,7 @@ fn user_text_is_quoted_in_every_place() {
     spec.setup = vec!["echo \"$HOME\"".into(), "if true; then".into()];
     spec.chdir = Some("~/my dir/$(id)".into());
     let text = render(&spec, &runner()).unwrap();
-    assert!(text.contains("towline_argv=('$(id)' \"it's\" 'a\nb' \"\\\\\" '');"), "{text}");
+    assert!(text.contains("set -- '$(id)' \"it's\" 'a\nb' \"\\\\\" ''; "), "{text}");
     assert_eq!(line(&text, "eval"), "eval 'echo \"$HOME\"' || towline_setup_failed 1 $?");
     assert!(text.contains("eval 'if true; then' || towline_setup_failed 2 $?"));
     assert_eq!(line(&text, "towline_chdir="), "towline_chdir=$HOME'/my dir/$(id)'");
@@ -64,7 +64,7 @@ fn secrets_are_in_the_environment_file_only() {
 
 #[test]
 fn variables_of_the_shell_itself_are_refused() {
-    for name in RESERVED.into_iter().chain(["towline_dir"]) {
+    for name in SET.into_iter().chain(OF_BASH).chain(["towline_dir"]) {
         let mut spec = spec(&["serve"]);
         spec.env.insert(name.into(), "1".into());
         assert_eq!(env_file(&spec).unwrap_err().field, "env", "{name}");

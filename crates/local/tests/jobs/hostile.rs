@@ -8,7 +8,7 @@ use towline_core::ports::{Scheduler, SubmitError};
 
 use crate::bench::{Bench, SERVER, processes, spec};
 
-const NASTY: [&str; 12] = [
+const NASTY: [&str; 13] = [
     "$(touch hacked)",
     "`touch hacked`",
     "it's \"quoted\"",
@@ -21,6 +21,7 @@ const NASTY: [&str; 12] = [
     "!history",
     "ümläut 🚢",
     "\t\r\u{7}",
+    "it's \u{1}\u{7f}",
 ];
 
 #[tokio::test]
