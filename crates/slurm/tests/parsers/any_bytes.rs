@@ -114,7 +114,8 @@ proptest! {
 /// What the fuzzing begins with, and what it has found.
 #[test]
 fn the_seeds_of_the_fuzzing_keep_the_laws() {
-    let laws: [(&str, &[fn(&[u8])]); 3] = [
+    type Law = fn(&[u8]);
+    let laws: [(&str, &[Law]); 3] = [
         ("squeue", &[laws::any_queue, laws::any_answer]),
         ("sacct", &[laws::any_accounting]),
         ("records", &[laws::any_files, laws::any_record]),
