@@ -23,9 +23,10 @@ impl Engine {
         let Some(place) = service.life.phase.job().and_then(Job::place).cloned() else {
             return Err(EngineError::NoPlace { why: service.life.why() });
         };
+        let began = self.clock.now();
         let tunnel = self.open(id, &place, service.life.local_port, service.life.open_tunnel()).await?;
         let mut entries = [Entry::new(service)];
-        entries[0].observe(Fact::Tunnel(TunnelFact::Open(tunnel.clone())), self.clock.now());
+        entries[0].learn(Fact::Tunnel(TunnelFact::Open(tunnel.clone())), began, self.clock.now());
         self.save(&mut entries, |_, _| true, &mut None).await?;
         // Another process may have opened one meanwhile, which is kept then.
         Ok(entries[0].service.life.open_tunnel().cloned().unwrap_or(tunnel))
@@ -44,8 +45,9 @@ impl Engine {
             return Err(refusal.into());
         }
         if let Some(tunnel) = entries[0].service.life.open_tunnel().cloned() {
+            let began = self.clock.now();
             self.site.tunnels.close(&tunnel).await?;
-            entries[0].observe(Fact::Tunnel(TunnelFact::Closed), self.clock.now());
+            entries[0].learn(Fact::Tunnel(TunnelFact::Closed), began, self.clock.now());
             self.save(&mut entries, |_, _| true, &mut None).await?;
         }
         let [entry] = entries;

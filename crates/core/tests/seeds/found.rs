@@ -58,6 +58,18 @@ fn the_tunnel_of_the_slower_process_is_closed() {
 }
 
 #[test]
+fn a_closing_does_not_undo_a_later_opening() {
+    settles(&[
+        Step::Begin(Who::A, start(1, 60, true)),
+        Step::Finish(Who::A),
+        Step::Begin(Who::A, Verb::CloseTunnel(1)),
+        Step::Go(Who::A, 5, 0),
+        Step::Begin(Who::B, Verb::OpenTunnel(1)),
+        Step::Finish(Who::B),
+    ]);
+}
+
+#[test]
 fn silence_after_a_requeue_spends_no_grace() {
     settles(&[
         Step::Begin(Who::A, start(3, 60, false)),
