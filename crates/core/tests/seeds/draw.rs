@@ -116,7 +116,13 @@ impl Teller {
                 let takes = self.dice.secs(0, 40);
                 self.tell(Step::Takes(who, call, takes));
             }
-            96 => self.tell(Step::DropTunnels),
+            96 => {
+                self.tell(Step::DropTunnels);
+                if self.dice.chance(50) {
+                    let n = self.dice.service();
+                    self.tell(Step::Blow(Blow::LocalPortTaken, n));
+                }
+            }
             97 => self.tell(Step::StrangersJob),
             _ => self.tell(Step::RecycleIds),
         }
@@ -163,7 +169,7 @@ impl Teller {
 
     /// Mostly to the end; or part of the way, and then perhaps not any further.
     fn carry_out(&mut self, who: Who) {
-        let (steps, choice) = (self.dice.between(1, 24) as u8, self.dice.between(0, 2) as u8);
+        let (steps, choice) = (self.dice.between(1, 24) as u16, self.dice.between(0, 2) as u8);
         match self.dice.between(0, 9) {
             0..=5 => self.tell(Step::Finish(who)),
             6 | 7 => self.tell(Step::Go(who, steps, choice)),

@@ -105,6 +105,14 @@ impl Stage {
         self.check()
     }
 
+    /// Whether a process is in the middle of a verb.
+    pub(crate) const fn is_busy(&self, who: Who) -> bool {
+        match who {
+            Who::A => self.actors[0].errand.is_some(),
+            Who::B => self.actors[1].errand.is_some(),
+        }
+    }
+
     const fn actor(&mut self, who: Who) -> &mut Actor {
         match who {
             Who::A => &mut self.actors[0],

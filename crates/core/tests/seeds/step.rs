@@ -67,7 +67,7 @@ pub(crate) enum Blow {
 pub(crate) enum Step {
     Begin(Who, Verb),
     /// So many steps of the verb; of several calls that wait, the one of that number goes on.
-    Go(Who, u8, u8),
+    Go(Who, u16, u8),
     Finish(Who),
     Kill(Who),
     Befall(Who, Call, Mishap),

@@ -19,6 +19,8 @@ pub(super) struct Cluster {
     pub(super) keeps_ended_for: Duration,
     pub(super) jobs: Vec<SimulatedJob>,
     next_id: u64,
+    /// How many jobs have the id of an earlier one.
+    pub(super) used_again: u64,
     /// The jobs of services as they are kept in the services' directories.
     kept: BTreeMap<ServiceId, JobId>,
     /// Services for which a submission was begun, as their directories show.
@@ -45,6 +47,7 @@ impl Cluster {
             keeps_ended_for: Duration::from_secs(300),
             jobs: Vec::new(),
             next_id: 1,
+            used_again: 0,
             kept: BTreeMap::new(),
             tried: BTreeSet::new(),
             late: Vec::new(),
@@ -108,6 +111,7 @@ impl Cluster {
         let id = (self.next_id..).map(|id| JobId::new(id.to_string())).find(|id| !in_use(id));
         let id = id.unwrap_or_else(|| JobId::new("0"));
         self.next_id = id.as_str().parse::<u64>().unwrap_or_default() + 1;
+        self.used_again += u64::from(self.jobs.iter().any(|job| job.id == id));
         let serial = u16::try_from(self.jobs.len()).unwrap_or(u16::MAX);
         let port = FIRST_PORT.wrapping_add(serial);
         let mut job = SimulatedJob::new(id.clone(), service, self.behaviour.clone(), port, now);

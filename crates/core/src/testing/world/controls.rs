@@ -97,42 +97,47 @@ impl World {
 
     /// Puts this machine's clock forwards; the cluster's goes on as before.
     pub fn put_clock_forwards(&self, by: Duration) {
-        self.state().put_clock(by, i64::saturating_add);
+        let mut state = self.state();
+        state.put_clock(by, i64::saturating_add);
+        state.note("clock put forwards");
     }
 
     /// Puts this machine's clock back; the cluster's goes on as before.
     pub fn put_clock_back(&self, by: Duration) {
-        self.state().put_clock(by, i64::saturating_sub);
+        let mut state = self.state();
+        state.put_clock(by, i64::saturating_sub);
+        state.note("clock put back");
     }
 
     /// Cancels the jobs of a service behind Towline's back.
     pub fn cancel_by_hand(&self, service: ServiceId) {
-        self.meddle(service, SimulatedJob::cancel);
+        self.meddle("job cancelled by hand", service, SimulatedJob::cancel);
     }
 
     /// Puts the running jobs of a service back into the queue, from where they run again elsewhere under the same id.
     pub fn requeue(&self, service: ServiceId) {
-        self.meddle(service, SimulatedJob::requeue);
+        self.meddle("job requeued", service, SimulatedJob::requeue);
     }
 
     /// Suspends the running jobs of a service: they keep their nodes, and their servers are silent.
     pub fn suspend(&self, service: ServiceId) {
-        self.meddle(service, SimulatedJob::suspend);
+        self.meddle("job suspended", service, SimulatedJob::suspend);
     }
 
     /// Lets the suspended jobs of a service go on.
     pub fn resume(&self, service: ServiceId) {
-        self.meddle(service, SimulatedJob::resume);
+        self.meddle("job resumed", service, SimulatedJob::resume);
     }
 
     /// Switches off the nodes on which jobs of a service run; the scheduler notices half a minute later.
     pub fn fail_node(&self, service: ServiceId) {
-        self.meddle(service, SimulatedJob::fail_node);
+        self.meddle("node failed", service, SimulatedJob::fail_node);
     }
 
     /// Makes the servers of a service's present runs silent, or lets them answer again.
     pub fn hush(&self, service: ServiceId, is_silent: bool) {
-        self.meddle(service, |job, _| job.hushed = is_silent);
+        let what = if is_silent { "server silent" } else { "server answers again" };
+        self.meddle(what, service, |job, _| job.hushed = is_silent);
     }
 
     /// Lets another program listen, and answer, where the server of a service's last job is to listen or did: before
@@ -143,6 +148,7 @@ impl World {
         let last = state.cluster.jobs.iter_mut().rfind(|job| job.service == Some(service));
         if let Some(place) = last.and_then(SimulatedJob::lose_port) {
             state.network.strangers.insert((place.host, place.port));
+            state.note("port taken on the node");
         }
     }
 
@@ -151,12 +157,17 @@ impl World {
         let mut state = self.state();
         if state.network.place_behind(port).is_none() {
             state.network.taken.insert(port);
+            state.note("port taken on this machine");
         }
     }
 
     /// Ends all tunnels, as when the process that holds them is killed.
     pub fn drop_tunnels(&self) {
-        self.state().network.drop_all();
+        let mut state = self.state();
+        if state.network.open_tunnels().next().is_some() {
+            state.note("tunnels dropped");
+        }
+        state.network.drop_all();
     }
 
     /// Lets the next job have the lowest id that the queue no longer knows.
@@ -216,9 +227,12 @@ impl World {
         absence.and_then(|(first, lied)| Some(lied?.since(first))).unwrap_or_default()
     }
 
-    /// How often each kind of fault changed what an engine was told, by its name.
+    /// How often each kind of fault befell something, or changed what an engine was told, by its name.
     pub fn tally(&self) -> BTreeMap<&'static str, u64> {
-        self.state().tally.clone()
+        let state = self.state();
+        let mut tally = state.tally.clone();
+        tally.insert("job id used again", state.cluster.used_again);
+        tally
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -232,12 +246,17 @@ impl World {
         state
     }
 
-    fn meddle(&self, service: ServiceId, deed: impl Fn(&mut SimulatedJob, Timestamp)) {
+    fn meddle(&self, what: &'static str, service: ServiceId, deed: impl Fn(&mut SimulatedJob, Timestamp)) {
         let mut state = self.state();
         let now = state.now;
+        let mut hit = false;
         for job in state.cluster.live_mut(service) {
             deed(job, now);
             job.pass(now);
+            hit = true;
+        }
+        if hit {
+            state.note(what);
         }
     }
 }

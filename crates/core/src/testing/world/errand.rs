@@ -14,12 +14,13 @@ use super::process::Process;
 pub struct Errand<T> {
     process: Arc<Process>,
     future: Pin<Box<dyn Future<Output = T> + Send>>,
+    is_done: bool,
 }
 
 impl<T> Errand<T> {
     /// Lets `process` begin, with `verb` of an engine of its own.
     pub fn new(process: &Arc<Process>, verb: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { process: Arc::clone(process), future: Box::pin(verb) }
+        Self { process: Arc::clone(process), future: Box::pin(verb), is_done: false }
     }
 
     /// The calls that wait to go on, in the order in which they were made.
@@ -32,7 +33,10 @@ impl<T> Errand<T> {
     pub fn step(&mut self, choice: usize) -> Option<T> {
         self.process.gate().open_one(choice);
         match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(done) => Some(done),
+            Poll::Ready(done) => {
+                self.is_done = true;
+                Some(done)
+            }
             Poll::Pending => None,
         }
     }
@@ -40,6 +44,14 @@ impl<T> Errand<T> {
     /// Lets it go on to its end, but for `limit` steps at most.
     pub fn finish(&mut self, limit: usize) -> Option<T> {
         (0..limit).find_map(|_| self.step(0))
+    }
+}
+
+impl<T> Drop for Errand<T> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.process.note("process killed");
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Process {
         Some(mishap)
     }
 
-    fn note(&self, fault: &'static str) {
+    pub(super) fn note(&self, fault: &'static str) {
         self.world.state().note(fault);
     }
 
