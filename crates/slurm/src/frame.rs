@@ -135,6 +135,8 @@ pub(crate) fn here_document(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -194,6 +196,19 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_shell_reads_a_here_document_as_it_was(
+            lines in prop::collection::vec(prop_oneof!["END_OF_FILE_{0,2}", "[^\u{0}]{0,9}"], 0..5),
+            shell in prop::sample::select(vec!["sh", "bash"]),
+        ) {
+            let text = lines.join("\n");
+            let output = Command::new(shell).args(["-c", &format!("cat {}", here_document(&text))]).output().unwrap();
+            let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), text + newline);
+        }
+
         #[test]
         fn any_bytes_are_read(stdout: Vec<u8>, stderr: Vec<u8>) {
             let output = ShellOutput { stdout, stderr, code: 1 };
