@@ -44,7 +44,7 @@ fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> 
         return Ok(live(dir, &seen, cancelled));
     }
     // Read after the process was seen to be gone, so it is what there will ever be.
-    let exit = dir.exit().ok().flatten().filter(|exit| exit.job == seen.job);
+    let exit = dir.exit().map(|exit| exit.filter(|exit| exit.job == seen.job));
     Ok(gone(&seen, exit, cancelled))
 }
 
@@ -88,7 +88,11 @@ fn live(dir: &ServiceDir, seen: &Seen, cancelled: bool) -> Sighting {
     Sighting { sight: Sight::Seen(report), place, exit: exit.map(|exit| exit.exit), at: None }
 }
 
-fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
+fn gone(seen: &Seen, exit: Result<Option<PublishedExit>, ReadError>, cancelled: bool) -> Sighting {
+    let (exit, unreadable) = match exit {
+        Ok(exit) => (exit, None),
+        Err(error) => (None, Some(error)),
+    };
     let told = exit.as_ref().map(|exit| exit.exit);
     if told.is_none() && process::members(seen.id, None).is_ok_and(|processes| !processes.is_empty()) {
         let reason = "the job's shell was killed and left its server behind: stop the service to end it";
@@ -106,14 +110,17 @@ fn gone(seen: &Seen, exit: Option<PublishedExit>, cancelled: bool) -> Sighting {
             (Outcome::Completed, "COMPLETED", None)
         }
         Some(_) => (Outcome::Failed, "FAILED", None),
-        None => (Outcome::Failed, "FAILED", Some(why_gone(seen))),
+        None => (Outcome::Failed, "FAILED", Some(why_gone(seen, unreadable.as_ref()))),
     };
     let end = JobEnd { outcome, exit: told, reason: reason.clone() };
     let report = seen.report(JobState::Ended(end), word, reason);
     Sighting { sight: Sight::Seen(report), place: None, exit: told, at: None }
 }
 
-fn why_gone(seen: &Seen) -> String {
+fn why_gone(seen: &Seen, unreadable: Option<&ReadError>) -> String {
+    if let Some(error) = unreadable {
+        return format!("its processes are gone, and how they ended cannot be read: {}", error_chain(error));
+    }
     let rebooted =
         seen.record.as_ref().zip(process::boot_id()).is_some_and(|(record, now)| record.boot != now);
     match rebooted {

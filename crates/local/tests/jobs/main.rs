@@ -4,6 +4,7 @@
 
 mod bench;
 mod contract;
+mod damage;
 mod ends;
 mod hostile;
 mod identity;
