@@ -131,13 +131,15 @@ impl SchedulerBench for Cluster {
 
     async fn requeue(&self, _id: ServiceId, job: &JobId) -> bool {
         let ctl = on("ctl");
+        let node = ctl.run(&["squeue", "-h", "-j", job.as_str(), "-o", "%B"]).ok();
         ctl.run(&["scontrol", "requeue", job.as_str()]).ok();
         eventually("the job in the queue again", SOON, || {
             let state = ctl.run(&["squeue", "-h", "-j", job.as_str(), "-o", "%T"]).ok();
             (state.trim() == "PENDING").then_some(())
         });
-        // It would begin after two minutes only.
-        ctl.run(&["scontrol", "update", &format!("jobid={job}"), "starttime=now"]).ok();
+        // It would begin after two minutes only; until then the node of its earlier run takes it for killed.
+        let (job, elsewhere) = (format!("jobid={job}"), format!("excnodelist={}", node.trim()));
+        ctl.run(&["scontrol", "update", &job, "starttime=now", &elsewhere]).ok();
         true
     }
 
