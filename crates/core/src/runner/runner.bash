@@ -282,13 +282,21 @@ towline_stop() {
   fi
 }
 
-# Waits for the server's end. A signal interrupts bash's wait; then the server is given its time to end.
+# Waits for the server's end. A signal interrupts bash's wait; then the server is given its time to end. Of a server that
+# ended meanwhile (Slurm signals all processes of a job at once) bash may have lost the status, and says 127 or -1.
 towline_wait() {
-  [[ ! $towline_stopping ]] || towline_halt
+  local code
+  towline_code=''
+  if [[ $towline_stopping ]]; then
+    towline_halt
+    towline_code=143
+  fi
   while :; do
     towline_signalled=''
     wait "$towline_server"
-    towline_code=$?
+    code=$?
+    if [[ $towline_code ]] && ((code == 127 || code < 0 || code > 255)); then return; fi
+    towline_code=$code
     [[ $towline_signalled ]] || return
     towline_halt
   done

@@ -216,3 +216,17 @@ sys.exit(len(asked))";
     bench.scheduler.cancel(bench.id, &job).await.unwrap();
     assert_eq!(bench.end(&job).await.exit, Some(ExitStatus { code: 1, signal: None }));
 }
+
+/// As Slurm does when it ends a job: the signal goes to all its processes at once.
+#[tokio::test]
+async fn a_signal_to_shell_and_server_at_once_loses_no_exit_code() {
+    for _ in 0..10 {
+        let bench = Bench::new();
+        let job = bench.start(&SERVER).await;
+        bench.place(&job).await;
+        for pid in marked(bench.id).into_iter().chain(shells(bench.id)) {
+            kill(pid, Signal::TERM);
+        }
+        assert_eq!(bench.end(&job).await.exit, Some(ExitStatus { code: 143, signal: Some(15) }));
+    }
+}
