@@ -9,7 +9,7 @@ use super::strategies::{
     tunnel_to, word_of,
 };
 use crate::id::JobId;
-use crate::job::{JobReport, JobState, Place, Sight, Sighting};
+use crate::job::{ExitStatus, JobReport, JobState, Place, Sight, Sighting};
 use crate::lifecycle::{CancelFact, Echo, Fact, Life, Ping, Request, Submission, Terms, Tunnel, TunnelFact};
 use crate::time::Timestamp;
 
@@ -201,12 +201,12 @@ fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
     let (grace, settle) = (terms.grace, terms.settle);
     prop_oneof![
         3 => (actor(), last()).prop_map(move |(actor, last)| actor.stays_silent(grace, last)),
-        2 => Just(vec![at_once(absent()), (settle, News::Fact(absent()))]),
-        1 => doubt().prop_map(move |doubt| {
-            vec![at_once(absent()), at_once(doubt), (settle, News::Fact(absent()))]
+        2 => Just(vec![at_once(absent(None)), (settle, News::Fact(absent(None)))]),
+        1 => exit_status().prop_map(move |exit| {
+            vec![at_once(absent(None)), (settle, News::Fact(absent(Some(exit))))]
         }),
-        1 => exit_status().prop_map(|exit| {
-            vec![at_once(Fact::Job(Sighting { exit: Some(exit), ..Sighting::absent(None) }))]
+        1 => doubt().prop_map(move |doubt| {
+            vec![at_once(absent(None)), at_once(doubt), (settle, News::Fact(absent(None)))]
         }),
         6 => (actor(), job_end()).prop_map(|(actor, end)| vec![at_once(actor.seen(JobState::Ended(end)))]),
         3 => (actor(), end_status(), job_end()).prop_map(|(actor, status, end)| {
@@ -218,8 +218,8 @@ fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
     .boxed()
 }
 
-fn absent() -> Fact {
-    Fact::Job(Sighting::absent(None))
+fn absent(exit: Option<ExitStatus>) -> Fact {
+    Fact::Job(Sighting { exit, ..Sighting::absent(None) })
 }
 
 /// What the end of a grace period that passes in silence is learnt by.

@@ -109,7 +109,9 @@ proptest! {
                 let now = now.plus(wait);
                 let Some(known) = known.filter(|known| *known <= now) else { continue };
                 let at = known.minus(Duration::from_millis(late));
-                prop_assert_eq!(&life.observe_late(&fact, at, at, now), life, "{:?}", fact);
+                for learnt in [at, known, now] {
+                    prop_assert_eq!(&life.observe_late(&fact, at, learnt, now), life, "{:?}", fact);
+                }
                 let told = life.observe(&fact, known);
                 let spends_grace =
                     life.cause().is_none() && matches!(told.cause(), Some(Cause::GraceSpent { .. }));

@@ -196,7 +196,8 @@ fn is_founded(turn: &Turn<'_>, status: EndStatus, cause: &Cause, past: &[(Timest
             })
         }
         (Cause::Job(end), News::Fact(Fact::Job(sighting))) => {
-            status == status_of(end.outcome) && tells_end(sighting, before, end)
+            let missed = was_missed(past, before, turn.now, sighting.at);
+            status == status_of(end.outcome) && tells_end(sighting, before, end, missed)
         }
         (Cause::GraceSpent { .. }, News::Fact(Fact::Job(_) | Fact::Ping(_))) => status == EndStatus::Timeout,
         (Cause::Refused(words), News::Fact(Fact::Submission(Submission::Refused(told)))) => {
@@ -228,8 +229,7 @@ fn bears_out(stop: &StopWish, sighting: &Sighting, turn: &Turn<'_>, past: &[(Tim
         }
         Sight::Absent => {
             let has_job = before.phase.job().is_some();
-            let missed = was_missed(past, before, *now, sighting.at);
-            (heard && has_job && sighting.exit.is_some()) || (missed && (heard || !has_job))
+            was_missed(past, before, *now, sighting.at) && (heard || !has_job)
         }
         Sight::Unseen(_) => false,
     }
@@ -248,8 +248,9 @@ fn status_of(outcome: Outcome) -> EndStatus {
     }
 }
 
-/// Whether a look tells that the job has ended just so.
-fn tells_end(sighting: &Sighting, before: &Life, end: &JobEnd) -> bool {
+/// Whether a look tells that the job has ended just so: the scheduler does or, if it has `missed` the job for the
+/// settling time, the job's own record.
+fn tells_end(sighting: &Sighting, before: &Life, end: &JobEnd, missed: bool) -> bool {
     match (&sighting.sight, sighting.exit) {
         (Sight::Seen(report), _) => {
             let ours = before.phase.job().is_none_or(|job| job.id == report.id);
@@ -258,7 +259,8 @@ fn tells_end(sighting: &Sighting, before: &Life, end: &JobEnd) -> bool {
         (Sight::Absent, Some(exit)) => {
             let well = exit == ExitStatus { code: 0, signal: None };
             let outcome = if well { Outcome::Completed } else { Outcome::Failed };
-            matches!(before.phase, Phase::Live { .. }) && (end.outcome, end.exit) == (outcome, Some(exit))
+            let live = matches!(before.phase, Phase::Live { .. });
+            missed && live && (end.outcome, end.exit) == (outcome, Some(exit))
         }
         (Sight::Absent | Sight::Unseen(_), _) => false,
     }
