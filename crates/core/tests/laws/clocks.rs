@@ -155,8 +155,10 @@ impl Teller {
 
     /// Carries out the plans of the service for so long.
     fn carry_on(&mut self, period: Duration) -> Result<(), TestCaseError> {
-        let end = self.truth.time.plus(period);
+        let (end, mut rounds) = (self.truth.time.plus(period), 0);
         while self.truth.time < end {
+            rounds += 1;
+            prop_assert!(rounds < 20_000, "no end of {:?}", self.life.plan(self.truth.ours));
             let plan = self.life.plan(self.truth.ours);
             for action in &plan.actions {
                 if *action == Action::Submit {

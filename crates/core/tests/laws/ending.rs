@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use towline_core::id::JobId;
 use towline_core::job::{JobEnd, JobReport, JobState, Sight, Sighting};
 use towline_core::lifecycle::{
-    Action, CancelFact, Cause, Echo, Fact, Life, Phase, Ping, Request, Run, Status, Submission, TunnelFact,
+    Action, CancelFact, Cause, Echo, EndStatus, Fact, Life, Phase, Ping, Request, Run, Status, Submission,
+    TunnelFact,
 };
 use towline_core::testing::strategies::{
-    Moment, News, end_status, job_end, job_report, moment, pause, steps, tunnel,
+    Moment, News, doubt, end_status, job_end, job_report, moment, pause, steps, tunnel,
 };
 use towline_core::time::Timestamp;
 
@@ -29,9 +30,11 @@ proptest! {
             prop_assert!(life.status().is_terminal());
             return Ok(());
         };
-        let (mut cluster, mut now, asked_at) = (cluster, now, now);
+        let (mut cluster, mut now, asked_at, mut rounds) = (cluster, now, now, 0);
         while !life.status().is_terminal() {
-            prop_assert!(now.since(asked_at) <= delay + Duration::from_secs(1_000), "never stopped: {life:?}");
+            rounds += 1;
+            let in_time = now.since(asked_at) <= delay + Duration::from_secs(1_000) && rounds < 20_000;
+            prop_assert!(in_time, "never stopped: {life:?}");
             let plan = life.plan(now);
             for action in &plan.actions {
                 let due = now >= asked_at.plus(delay) || life.is_cancelled();
@@ -50,9 +53,11 @@ proptest! {
         more in more(),
         pause in pause(),
     ) {
-        for Turn { past, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
+        for Turn { past, aside, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
             let asks = |news: &News| matches!(news, News::Request(Request::Stop { .. } | Request::Abandon { .. }));
-            let asked = asks(news) || steps[..past].iter().any(|step| asks(&step.news));
+            let asked = asks(news)
+                || steps[..past].iter().any(|step| asks(&step.news))
+                || aside.iter().any(|(_, news)| asks(news));
             let spent = matches!(after.cause(), Some(Cause::GraceSpent { .. }));
             // No scheduler both refuses a job and has it; if one does, see the next law.
             let refused = matches!(after.cause(), Some(Cause::Refused(_)));
@@ -92,13 +97,27 @@ proptest! {
         steps in steps(&TERMS),
         more in more(),
         pauses in prop::collection::vec(pause(), 1..4),
+        (tunnel, doubt) in (tunnel(), doubt()),
     ) {
-        for Turn { before, now, after, .. } in turns(&steps, &trail(&steps), &more) {
+        let trail = trail(&steps);
+        for Turn { before, now, after, .. } in turns(&steps, &trail, &more) {
             if before.status().is_terminal() || !after.status().is_terminal() {
                 continue;
             }
             prop_assert_eq!(after.open_tunnel(), before.open_tunnel());
             assert_closes(&after, now, &pauses)?;
+        }
+        // Nor does it matter that something else has failed just now.
+        let not_sent = Fact::Submission(Submission::NotSent("no route".into()));
+        let stop = Request::Stop { delay: Duration::ZERO, status: EndStatus::Stopped };
+        for Moment { life, now } in &trail {
+            let open = life.observe(&Fact::Tunnel(TunnelFact::Open(tunnel.clone())), *now);
+            let failed = open.observe(&doubt, *now);
+            let Ok(stopped) = failed.request(&stop, *now) else { continue };
+            let ended = stopped.observe(&not_sent, *now);
+            if ended.status().is_terminal() {
+                assert_closes(&ended, *now, &pauses)?;
+            }
         }
     }
 

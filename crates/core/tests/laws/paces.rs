@@ -61,19 +61,20 @@ fn healthy() -> Life {
 /// In how many milliseconds after `from` a life that waits then does something next, and what.
 fn next(life: &Life, from: i64) -> (i64, Vec<Action>) {
     let mut now = at(from);
-    loop {
+    for _ in 0..100 {
         let plan = life.plan(now);
         if !plan.actions.is_empty() {
             return ((now.as_micros() - at(from).as_micros()) / 1_000, plan.actions);
         }
         now = plan.wake_at.unwrap();
     }
+    panic!("nothing is ever due: {life:?}");
 }
 
 /// In how many milliseconds after `from` the scheduler is asked next, if all pings until then come to the same.
 fn next_survey(life: &Life, from: i64, echo: &Echo) -> i64 {
     let (mut life, mut now) = (life.clone(), from);
-    loop {
+    for _ in 0..1_000 {
         let (wait, actions) = next(&life, now);
         now += wait;
         for action in actions {
@@ -91,6 +92,7 @@ fn next_survey(life: &Life, from: i64, echo: &Echo) -> i64 {
             life = life.observe(&fact, at(now));
         }
     }
+    panic!("the scheduler is never asked: {life:?}");
 }
 
 fn is_ping(actions: &[Action]) -> bool {

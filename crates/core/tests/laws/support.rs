@@ -30,30 +30,47 @@ pub(crate) fn trail(steps: &[Step]) -> Vec<Moment> {
 pub(crate) struct Turn<'a> {
     /// How many steps were made before.
     pub(crate) past: usize,
-    pub(crate) before: &'a Life,
+    /// What was told beside the steps since, and when.
+    pub(crate) aside: Vec<(Timestamp, &'a News)>,
+    pub(crate) before: Life,
     pub(crate) news: &'a News,
     pub(crate) now: Timestamp,
     pub(crate) after: Life,
 }
 
-/// Every step of a life and, beside them, each of `more` told at each moment of it.
+/// Every step of a life and, beside them, from each moment of it on, `more` told in a row.
 pub(crate) fn turns<'a>(
     steps: &'a [Step],
     trail: &'a [Moment],
     more: &'a [(Duration, News)],
 ) -> impl Iterator<Item = Turn<'a>> {
-    trail.iter().enumerate().flat_map(move |(past, Moment { life: before, now })| {
-        let step = steps.get(past).map(|step| (&step.news, &trail[past + 1]));
-        let step = step.map(|(news, Moment { life, now })| (news, *now, life.clone()));
-        let beside = more.iter().map(move |(wait, news)| {
-            let now = now.plus(*wait);
-            (news, now, news.tell(before, now))
-        });
-        step.into_iter().chain(beside).map(move |(news, now, after)| Turn { past, before, news, now, after })
+    trail.iter().enumerate().flat_map(move |(past, moment)| {
+        let mut turns = Vec::with_capacity(1 + more.len());
+        if let Some(step) = steps.get(past) {
+            let Moment { life, now } = trail[past + 1].clone();
+            let before = moment.life.clone();
+            turns.push(Turn { past, aside: vec![], before, news: &step.news, now, after: life });
+        }
+        let (mut moment, mut aside) = (moment.clone(), Vec::new());
+        for (wait, news) in more {
+            let now = moment.now.plus(*wait);
+            let after = news.tell(&moment.life, now);
+            let before = std::mem::replace(&mut moment, Moment { life: after.clone(), now }).life;
+            turns.push(Turn { past, aside: aside.clone(), before, news, now, after });
+            aside.push((now, news));
+        }
+        turns
     })
 }
 
-/// What is told beside the steps of a life.
+impl<'a> Turn<'a> {
+    /// All that was told before this turn, of what the steps of the life `told`.
+    pub(crate) fn told_before(&self, told: &[(Timestamp, &'a News)]) -> Vec<(Timestamp, &'a News)> {
+        [&told[..self.past], &self.aside].concat()
+    }
+}
+
+/// What is told beside the steps of a life, each after some time.
 pub(crate) fn more() -> impl Strategy<Value = Vec<(Duration, News)>> {
     let news = prop_oneof![5 => fact().prop_map(News::Fact), 1 => request().prop_map(News::Request)];
     prop::collection::vec((pause(), news), 0..4)

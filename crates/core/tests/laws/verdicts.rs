@@ -41,7 +41,7 @@ proptest! {
         for Turn { before, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
             if after.status() == Status::Healthy && before.status() != Status::Healthy {
                 let News::Fact(Fact::Ping(ping)) = news else { panic!("{news:?} made {after:?}") };
-                prop_assert!(counts(before, ping, now), "{ping:?} at {now} made {after:?} of {before:?}");
+                prop_assert!(counts(&before, ping, now), "{ping:?} at {now} made {after:?} of {before:?}");
                 prop_assert!(after.ping.as_ref().is_some_and(|ping| ping.counted && ping.at == now));
             }
         }
@@ -52,7 +52,7 @@ proptest! {
         for Turn { before, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
             let run = |life: &Life| life.phase.job().and_then(|job| job.run.clone());
             let Some(new) = run(&after) else { continue };
-            let old = run(before);
+            let old = run(&before);
             if new.verified_at.is_some() && old.as_ref().is_none_or(|old| old.verified_at != new.verified_at) {
                 let state = report_in(news).map(|report| &report.state);
                 let told =
@@ -68,7 +68,7 @@ proptest! {
     #[test]
     fn a_ping_that_counts_makes_healthy(steps in steps(&TERMS), more in more()) {
         for Turn { before, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
-            if let News::Fact(Fact::Ping(ping)) = news && counts(before, ping, now) {
+            if let News::Fact(Fact::Ping(ping)) = news && counts(&before, ping, now) {
                 prop_assert_eq!(after.status(), Status::Healthy);
                 prop_assert_eq!((after.observed_at, &after.doubt, after.absence), (Some(now), &None, None));
             }
@@ -104,7 +104,7 @@ proptest! {
         for turn in turns(&steps, &trail, &more) {
             if let Phase::Ended(ending) = &turn.after.phase && !turn.before.status().is_terminal() {
                 prop_assert_eq!((ending.at, turn.after.since), (turn.now, turn.now));
-                let founded = is_founded(&turn, ending.status, &ending.cause, &told[..turn.past]);
+                let founded = is_founded(&turn, ending.status, &ending.cause, &turn.told_before(&told));
                 prop_assert!(founded, "{:?} at {} ended {:?}", turn.news, turn.now, turn.before);
             }
         }
@@ -138,7 +138,7 @@ proptest! {
             };
             prop_assert_eq!((turn.before.status(), turn.after.status()), (Status::Starting, Status::Timeout));
             prop_assert_eq!(*grace, GRACE);
-            let mut past = told[..turn.past].to_vec();
+            let mut past = turn.told_before(&told);
             past.push((turn.now, turn.news));
             let (began, verified) = unbroken_run(&past, &turn.after).unwrap();
             prop_assert!(verified >= began.plus(GRACE) && turn.now.since(verified) <= TERMS.verify);
