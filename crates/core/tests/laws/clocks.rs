@@ -135,7 +135,9 @@ impl Teller {
                 "pinged at {pinged}, seen at {at} after {ran:?}"
             );
             prop_assert!(matches!(echo, Echo::Silent(_)), "{echo:?}");
-            prop_assert!(at >= pinged, "the scheduler was not asked since {pinged}");
+            // By our clock, at least: if that was set back to just then, nobody could tell.
+            let unnoticed = told.set_back > Duration::ZERO && !told.noticed;
+            prop_assert!(at >= pinged || unnoticed, "the scheduler was not asked since {pinged}");
             self.trusts_no_old_word()?;
         }
         if life.status() == Status::Healthy && before.status() != Status::Healthy {
