@@ -54,7 +54,8 @@ else
   begin
   section queue
   queue=$(bounded 15 squeue --me -h -t all -o '%A %j') || { over; say u; finish; }
-  job=$(printf '%s\n' "$queue" | awk -v token="$token" 'index($2, token) { print $1; exit }')
+  job=$(printf '%s\n' "$queue" | awk -v token="$token" 'index($2, token) { print $1; exit }') ||
+    { over; say u; finish; }
   [ -z "$job" ] || accepted "$job"
   section home
 fi

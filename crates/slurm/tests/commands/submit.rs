@@ -113,6 +113,18 @@ async fn a_lost_answer_is_settled_by_the_queue_before_anything_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_queue_that_could_not_be_searched_lists_no_job_and_allows_none() {
+    let host = LoginHost::new().without("awk");
+    fs::create_dir_all(host.service("")).unwrap();
+    fs::write(host.service("submitting"), "over\n").unwrap();
+    host.set("squeue.out", &format!("4711 web-{ID}\n"));
+    host.set("sbatch.out", "4712\n");
+    let unknown = host.slurm.submit(id(), &spec()).await.unwrap_err();
+    assert!(matches!(unknown, SubmitError::Unclear(_)), "{unknown:?}");
+    assert_eq!(host.calls("sbatch").len(), 0);
+}
+
+#[tokio::test]
 async fn of_two_submissions_at_once_the_second_waits_its_turn() {
     let host = LoginHost::new();
     host.set("sbatch.out", "4711\n");
