@@ -189,6 +189,13 @@ mod tests {
     }
 
     #[test]
+    fn of_an_answer_that_is_not_complete_the_last_words_are_told() {
+        let told = |stderr: &str| incomplete(&ShellOutput { code: 255, ..output("", stderr) });
+        assert_eq!(told("motd\nkilled\n\n "), "it is not complete (exit code 255; killed)");
+        assert_eq!(told(" \n"), "it is not complete (exit code 255; nothing on standard error)");
+    }
+
+    #[test]
     fn a_here_document_ends_only_at_its_end() {
         assert_eq!(here_document("a"), "<<'END_OF_FILE'\na\nEND_OF_FILE\n");
         assert_eq!(here_document("END_OF_FILE\n"), "<<'END_OF_FILE_'\nEND_OF_FILE\nEND_OF_FILE_\n");

@@ -23,29 +23,17 @@ fn judge(subject: &Subject, answer: &Answer) -> Sighting {
     if let Some(row) = queued(subject, &answer.queue) {
         // Of a job that has ended nothing may be left unread: that could be its next run.
         let doubt = answer.queue.unread_of(subject.id, &row.job).filter(|_| has_ended(row));
-        return match doubt {
-            Some(line) => unread("the queue", line),
-            None => {
-                let rows = &answer.accounting.rows;
-                let accounted = accounted(subject, Some(&row.job), answer);
-                from_queue(
-                    row,
-                    accounted.filter(|row| rows.unread_of(subject.id, &row.job).is_none()),
-                    records,
-                )
-            }
-        };
+        let accounted = accounted(subject, Some(&row.job), answer).and_then(Result::ok);
+        return doubt.map_or_else(|| from_queue(row, accounted, records), |line| unread("the queue", line));
     }
     if let Some(line) = answer.queue.unread_for(subject.id, subject.job.as_ref()) {
         return unread("the queue", line);
     }
-    if let Some(row) = accounted(subject, None, answer) {
-        return match answer.accounting.rows.unread_of(subject.id, &row.job) {
-            Some(line) => unread("accounting", line),
-            None => from_accounting(subject, row, records),
-        };
+    match accounted(subject, None, answer) {
+        Some(Ok(row)) => from_accounting(subject, row, records),
+        Some(Err(line)) => unread("accounting", line),
+        None => missed(subject, answer),
     }
-    missed(subject, answer)
 }
 
 /// What to say of a job that neither lists.
@@ -82,11 +70,17 @@ fn has_ended(row: &QueueRow) -> bool {
     matches!(standing(&row.word, Source::Queue), Some(Standing::Ended(_)))
 }
 
-/// Accounting's newest record of a subject's job: every requeue made one more.
-fn accounted<'a>(subject: &Subject, job: Option<&JobId>, answer: &'a Answer) -> Option<&'a AccountingRow> {
-    let ours = answer.accounting.rows.of(subject.id).iter();
-    let ours = ours.filter(|row| job.is_none_or(|job| *job == row.job));
-    ours.max_by_key(|row| (row.submitted, row.start))
+/// Accounting's newest record of a subject's job: every requeue made one more. The error is a line of that job that
+/// cannot be read: it may be a newer one.
+fn accounted<'a>(
+    subject: &Subject,
+    job: Option<&JobId>,
+    answer: &'a Answer,
+) -> Option<Result<&'a AccountingRow, &'a str>> {
+    let rows = &answer.accounting.rows;
+    let ours = rows.of(subject.id).iter().filter(|row| job.is_none_or(|job| *job == row.job));
+    let newest = ours.max_by_key(|row| (row.submitted, row.start))?;
+    Some(rows.unread_of(subject.id, &newest.job).map_or(Ok(newest), Err))
 }
 
 fn from_queue(row: &QueueRow, accounted: Option<&AccountingRow>, records: Option<&Records>) -> Sighting {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use towline_core::id::ServiceId;
+use towline_core::id::{JobId, ServiceId};
 use towline_core::ports::{ShellOutput, Subject, SurveyError};
 use towline_core::time::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::parse::records::{Records, records};
 use crate::parse::sacct::{self, AccountingRow};
 use crate::parse::squeue::{self, QueueRow};
 use crate::parse::table::Table;
-use crate::parse::text::service;
+use crate::parse::text::{is_number, service};
 
 /// Clocks of this machine and the cluster may differ by this much, in seconds.
 pub(crate) const SLACK: i64 = 600;
@@ -123,8 +123,7 @@ pub(crate) fn script(subjects: &[Subject], home: &Home, seconds: u64) -> String 
 
 /// Token, job id or `-`, and UNIX time of the request.
 fn line(subject: &Subject) -> String {
-    let id = subject.job.as_ref().map_or("-", |job| job.as_str());
-    let id = if id.bytes().all(|b| b.is_ascii_digit()) { id } else { "-" };
+    let id = subject.job.as_ref().map(JobId::as_str).filter(|id| is_number(id)).unwrap_or("-");
     let since = subject.created_at.as_micros().div_euclid(1_000_000).max(0);
     format!("{} {id} {since}", subject.id)
 }
@@ -294,12 +293,14 @@ mod tests {
 
     #[test]
     fn nothing_but_ids_and_numbers_gets_into_the_script() {
-        let subject = Subject {
-            id: ID.parse().unwrap(),
-            job: Some(towline_core::id::JobId::new("7'; id; '")),
-            created_at: Timestamp::from_secs(-5),
-        };
-        let text = script(&[subject], &Home::default(), 15);
-        assert!(text.contains(&format!("subjects='{ID} - 0'")), "{text}");
+        for job in ["7'; id; '", "", "7_1"] {
+            let subject = Subject {
+                id: ID.parse().unwrap(),
+                job: Some(JobId::new(job)),
+                created_at: Timestamp::from_secs(-5),
+            };
+            let text = script(&[subject], &Home::default(), 15);
+            assert!(text.contains(&format!("subjects='{ID} - 0'")), "{text}");
+        }
     }
 }
