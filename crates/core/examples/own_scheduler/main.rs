@@ -1,7 +1,7 @@
 //! A scheduler that is not Towline's, put through the contract that Towline's engine relies on.
 //!
-//! `threads` is the scheduler, which knows nothing of any contract; `bench` is all that has to be written to test it. The
-//! test at the end is what such a project would have among its own.
+//! `threads` is the scheduler, which knows nothing of any contract; `bench` is all that has to be written to test it.
+//! The test at the end is what such a project would have among its own.
 
 #![expect(
     clippy::disallowed_methods,

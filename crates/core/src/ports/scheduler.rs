@@ -60,16 +60,18 @@ pub trait Scheduler: Send + Sync {
     /// Looks at all `subjects` at once, however many. Changes nothing; tells of nobody else; with no subjects there is
     /// nothing to ask, and so nothing that could fail.
     ///
-    /// A job belongs to a subject only if its name holds the subject's token, whatever its id says: ids are recycled. What
-    /// is not known for one subject is [`Sight::Unseen`] there and harms no other.
+    /// A job belongs to a subject only if its name holds the subject's token, whatever its id says: ids are recycled.
+    /// What is not known for one subject is [`Sight::Unseen`] there and harms no other.
     ///
-    /// - A job is *seen* from soon after its acceptance until its end, and its end for some time after that (it may take
-    ///   the engine minutes to look, if this machine slept). An end is final: neither state nor outcome changes after it.
-    /// - A service without a job is *absent*, once that is certain. No silence, error or partial answer is ever absence.
+    /// - A job is *seen* from soon after its acceptance until its end, and its end for some time after that (it may
+    ///   take the engine minutes to look, if this machine slept). An end is final: neither state nor outcome changes
+    ///   after it.
+    /// - A service without a job is *absent*, once that is certain. No silence, error or partial answer is ever
+    ///   absence.
     /// - Within one run a job only goes forward: queued, configuring, running, leaving, ended. A job that was put back
     ///   into the queue keeps its id and comes back with a greater [`JobReport::run`].
-    /// - [`Sighting::place`] is told while the job has an allocation, and by its present run alone;
-    ///   with [`Place::listening`] only once the service's own server listens there.
+    /// - [`Sighting::place`] is told only while the job's command runs, and by its present run; with
+    ///   [`Place::listening`] only once the service's own server listens there.
     ///
     /// # Errors
     /// [`SurveyError`] if nothing could be learnt at all: then every subject is unseen.

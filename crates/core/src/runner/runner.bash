@@ -282,8 +282,8 @@ towline_stop() {
   fi
 }
 
-# Waits for the server's end. A signal interrupts bash's wait; then the server is given its time to end. Of a server that
-# ended meanwhile (Slurm signals all processes of a job at once) bash may have lost the status, and says 127 or -1.
+# Waits for the server's end. A signal interrupts bash's wait; then the server is given its time to end. Bash may lose
+# the status of a server that ends meanwhile (Slurm signals all processes of a job at once); it says 127 then, or -1.
 towline_wait() {
   local code
   towline_code=''

@@ -84,8 +84,8 @@ pub trait SchedulerBench: Sync {
         let _ = trouble;
     }
 
-    /// Puts a service's running job back into the queue, from where it soon runs again under its id; `false` if this scheduler
-    /// does no such thing.
+    /// Puts a service's running job back into the queue, from where it soon runs again under its id; `false` if this
+    /// scheduler does no such thing.
     async fn requeue(&self, id: ServiceId, job: &JobId) -> bool {
         let _ = (id, job);
         false

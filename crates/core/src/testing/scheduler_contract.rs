@@ -12,8 +12,8 @@ use crate::job::{ExitStatus, JobState, Outcome, Place, Sight, Sighting};
 use crate::ports::{Subject, SubmitError};
 use crate::spec::ServiceSpec;
 
-/// Runs the contract of [`Scheduler`](crate::ports::Scheduler) on the one that `bench` has. Needs no runtime of its own;
-/// whatever the scheduler needs (a reactor, say) is the caller's.
+/// Runs the contract of [`Scheduler`](crate::ports::Scheduler) on the one that `bench` has. Needs no runtime of its
+/// own; whatever the scheduler needs (a reactor, say) is the caller's.
 ///
 /// Returns the promises that the bench had no means to test. An adapter's own test says which these may be.
 ///

@@ -10,8 +10,8 @@ use crate::ports::Tunnels;
 
 /// Tunnels, places for them to lead to, and the means to look at their local ends.
 ///
-/// The contract closes the tunnels that it opened. After a panic they are the bench's to close, best when it is dropped,
-/// and so is a cut in force.
+/// The contract closes the tunnels that it opened. After a panic they are the bench's to close, best when it is
+/// dropped, and so is a cut in force.
 #[async_trait]
 pub trait TunnelsBench: Sync {
     /// The tunnels as one more program opens them: what one has opened, the others find.

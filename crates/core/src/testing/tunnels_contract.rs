@@ -12,8 +12,8 @@ use crate::ports::{TunnelError, Tunnels};
 /// How often an opening is polled before it is dropped.
 const POLLS: [u32; 5] = [1, 2, 3, 5, 8];
 
-/// Runs the contract of [`Tunnels`] on those that `bench` has. Needs no runtime of its own; whatever the tunnels need (a
-/// reactor, say) is the caller's.
+/// Runs the contract of [`Tunnels`] on those that `bench` has. Needs no runtime of its own; whatever the tunnels need
+/// (a reactor, say) is the caller's.
 ///
 /// Returns the promises that could not be tested: those for which the bench has no means, and, where places are reached
 /// without anything being held open, those about local ports.

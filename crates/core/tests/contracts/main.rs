@@ -1,9 +1,10 @@
-//! The contracts that the simulated world keeps, and what they catch.
+//! The contracts: the simulated world keeps them, and whatever breaks one promise is found.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has failed its test")]
 
 mod broken;
 mod flaws;
+mod ledger;
 mod tunnels;
 mod world_bench;
 
