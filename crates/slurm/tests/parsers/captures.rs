@@ -2,6 +2,7 @@
 
 use towline_core::job::{JobEnd, JobState, Sight, Sighting};
 use towline_core::ports::Subject;
+use towline_core::time::Timestamp;
 
 use crate::answer::{MARK, UNIT, look, subject};
 
@@ -93,6 +94,7 @@ fn a_requeued_job_runs_anew_and_those_that_left_the_queue_are_in_accounting() {
         other => panic!("{other:?}"),
     };
     assert_eq!((run(of(17)), run(of(1))), (Some(1_795_421_128), Some(1_795_420_996)));
+    assert!(seen.iter().all(|seen| seen.at == Some(Timestamp::from_secs(1_795_421_193))));
 }
 
 #[test]
