@@ -189,6 +189,22 @@ mod tests {
         }
     }
 
+    /// Slurm uses the numbers of its jobs again.
+    #[test]
+    fn a_job_of_somebody_else_may_have_the_number_that_one_of_ours_had() {
+        let table = table(&["7|R|theirs|\n".into()]);
+        assert_eq!(table.unread_for(id(ID), Some(&JobId::new("7"))), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_shown() {
+        let table = table(&[format!("7|R|web-{ID}"), "8|R|x\nnoise".into(), "9".into()]);
+        let shown =
+            |id: ServiceId, job: &str| table.unread_for(id, Some(&JobId::new(job))).unwrap().to_owned();
+        assert_eq!(shown(id(ID), "6"), format!("7\u{1f}R\u{1f}web-{ID}"));
+        assert_eq!((shown(id(OTHER), "8"), shown(id(OTHER), "6")), ("8\u{1f}R\u{1f}x".into(), "9".into()));
+    }
+
     /// A line that holds a token says that the service has a job, and of no other that it has one.
     #[test]
     fn a_token_in_a_line_that_cannot_be_read_is_that_services_doubt_alone() {
