@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn clocks_may_jump_without_a_wrong_verdict(answer_lost: bool, moves in moves(GRACE, TERMS.settle)) {
+    fn clocks_may_jump_forwards_by_days_or_backwards_by_minutes_without_a_wrong_verdict(answer_lost: bool, moves in moves(GRACE, TERMS.settle)) {
         let mut teller = Teller::new(answer_lost);
         for deed in &moves {
             teller.make(deed)?;

@@ -36,7 +36,7 @@ proptest! {
     }
 
     #[test]
-    fn folding_a_report_of_an_earlier_run_changes_nothing(
+    fn folding_stale_facts_changes_nothing_reports_of_an_earlier_run(
         steps in steps(&TERMS),
         (report, place) in (job_report(), prop::option::of(place())),
         wait in pause(),
@@ -59,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn folding_a_report_of_another_job_changes_nothing(
+    fn folding_stale_facts_changes_nothing_reports_of_another_job(
         steps in steps(&TERMS),
         sighting in sighting(),
         wait in pause(),
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn folding_a_ping_of_another_place_changes_nothing(steps in steps(&TERMS), ping in ping(), wait in pause()) {
+    fn folding_stale_facts_changes_nothing_pings_of_another_place(steps in steps(&TERMS), ping in ping(), wait in pause()) {
         for Moment { life, now } in &trail(&without_jumps(steps)) {
             let known = life.phase.job().and_then(|job| job.place());
             if known.is_none_or(|known| (&known.host, known.port) != (&ping.place.host, ping.place.port)) {
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn folding_a_fact_that_is_older_than_what_is_known_changes_nothing(
+    fn folding_stale_facts_changes_nothing_facts_older_than_what_is_known(
         steps in steps(&TERMS),
         look in sighting(),
         (ping, tunnel) in (ping(), tunnel()),

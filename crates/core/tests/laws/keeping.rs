@@ -41,7 +41,7 @@ proptest! {
 }
 
 #[test]
-fn what_one_version_wrote_the_next_one_reads() {
+fn a_phase_written_by_version_n_is_read_by_version_n_plus_1() {
     for (version, lives) in FORMATS {
         let texts = lines(lives);
         assert!(texts.len() >= 27, "{version} has lost some lives");

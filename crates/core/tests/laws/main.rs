@@ -1,6 +1,11 @@
 //! Laws: what holds for every life, whatever is learnt in whatever order and however the clock jumps.
 //!
-//! Each property is named after its law. `PROPTEST_CASES` sets how many lives each is tried on (256 if unset).
+//! Each property is named after its law, and they come in this order: which statuses follow which, and on what evidence
+//! (`verdicts`); what is told twice or too late (`folding`); what plans promise (`planning`, `paces`); how services are
+//! stopped and what an end owes (`ending`); clocks that jump (`clocks`); what ledgers hold (`keeping`). A `census` sees
+//! to it that the random lives come to all that the laws speak of.
+//!
+//! `PROPTEST_CASES` sets on how many lives each is tried (256 if unset).
 
 #![expect(
     clippy::unwrap_used,
