@@ -209,6 +209,9 @@ fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
             vec![at_once(absent(None)), at_once(doubt), (settle, News::Fact(absent(None)))]
         }),
         6 => (actor(), job_end()).prop_map(|(actor, end)| vec![at_once(actor.seen(JobState::Ended(end)))]),
+        1 => (actor(), stop(), job_end()).prop_map(|(actor, stop, end)| {
+            vec![(Duration::ZERO, News::Request(stop)), at_once(actor.seen(JobState::Ended(end)))]
+        }),
         3 => (actor(), end_status(), job_end()).prop_map(|(actor, status, end)| {
             let stop = News::Request(Request::Stop { delay: Duration::ZERO, status });
             let heard = at_once(Fact::Cancel(CancelFact::Accepted));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use towline_core::id::JobId;
-use towline_core::job::{JobEnd, JobReport, JobState, Sight, Sighting};
+use towline_core::job::{JobEnd, JobReport, JobState, Outcome, Sight, Sighting};
 use towline_core::lifecycle::{
     Action, CancelFact, Cause, Echo, EndStatus, Fact, Life, Phase, Ping, Request, Run, Status, Submission,
     TunnelFact,
@@ -45,6 +45,33 @@ proptest! {
         }
         prop_assert_eq!((life.status(), life.cause()), (Status::from(status), Some(&Cause::Requested)));
         prop_assert_eq!(life.stop, None);
+    }
+
+    #[test]
+    fn a_job_that_ends_before_a_stop_is_heard_ends_its_service_as_it_did(
+        Moment { life, now } in moment(&TERMS),
+        status in end_status(),
+        (delay, early) in (1..100_000_u64, 1..100_000_u64),
+        end in job_end(),
+    ) {
+        let delay = Duration::from_millis(delay);
+        let Ok(wished) = life.request(&Request::Stop { delay, status }, now) else { return Ok(()) };
+        let told = |by: Duration, end: &JobEnd| {
+            let now = now.plus(delay).minus(by);
+            wished.observe(&Fact::Job(tells(&wished, JobState::Ended(end.clone()))), now)
+        };
+        if wished.status().is_terminal() {
+            return Ok(());
+        }
+        let by_itself = Some(Cause::Job(end.clone()));
+        let cause = if wished.is_cancelled() { Some(Cause::Requested) } else { by_itself };
+        let early = told(Duration::from_millis(early).min(delay), &end);
+        prop_assert_eq!(early.cause(), cause.as_ref());
+        // From then on, a cancel that somebody sent is ours as far as anybody can tell.
+        let ours = end.outcome == Outcome::Cancelled || wished.is_cancelled();
+        let due = told(Duration::ZERO, &end);
+        prop_assert_eq!(due.cause(), if ours { Some(&Cause::Requested) } else { cause.as_ref() });
+        prop_assert_eq!(due.status(), if ours { status.into() } else { Status::from(end.status()) });
     }
 
     #[test]
@@ -236,17 +263,23 @@ impl Cluster {
             Some(end) => JobState::Ended(end.clone()),
             None => return Sighting::absent(None),
         };
-        let mark = job.and_then(|job| job.run.as_ref()).and_then(|run: &Run| run.mark).or(Some(99));
-        let report = JobReport {
-            id: job.map_or_else(|| JobId::new("1"), |job| job.id.clone()),
-            word: String::new(),
-            node: None,
-            reason: None,
-            running_for: None,
-            time_left: None,
-            run: mark.filter(|_| state != JobState::Queued),
-            state,
-        };
-        Sighting { sight: Sight::Seen(report), ..Sighting::unseen("") }
+        tells(life, state)
     }
+}
+
+/// A look that sees the job of `life` in that state, in the run that is known.
+fn tells(life: &Life, state: JobState) -> Sighting {
+    let job = life.phase.job();
+    let mark = job.and_then(|job| job.run.as_ref()).and_then(|run: &Run| run.mark).or(Some(99));
+    let report = JobReport {
+        id: job.map_or_else(|| JobId::new("1"), |job| job.id.clone()),
+        word: String::new(),
+        node: None,
+        reason: None,
+        running_for: None,
+        time_left: None,
+        run: mark.filter(|_| state != JobState::Queued),
+        state,
+    };
+    Sighting { sight: Sight::Seen(report), ..Sighting::unseen("") }
 }

@@ -198,3 +198,25 @@ fn who_asks_is_told_what_is_not_older_than_the_freshness_interval() {
         accepted().observe(&unseen(), at(0)).observe(&unseen(), at(1_000)).observe(&unseen(), at(3_000));
     assert_eq!((asked(&failed, 4_999), asked(&failed, 5_000)), (vec![], vec![Action::Survey]));
 }
+
+#[test]
+fn a_server_that_answers_who_asks_needs_no_word_of_the_scheduler() {
+    let asked = healthy().request(&Request::Look, at(30_000)).unwrap();
+    assert!(is_ping(&asked.plan(at(30_000)).actions));
+    let answered = asked.observe(&pinged(Echo::Answered), at(30_000));
+    assert_eq!(answered.plan(at(30_000)).actions, []);
+    let silent = asked.observe(&silence(), at(30_000));
+    assert_eq!(silent.plan(at(30_000)).actions, [Action::Survey]);
+}
+
+#[test]
+fn a_tunnel_is_made_sure_of_before_a_ping_goes_through_it() {
+    let place = starting().phase.job().and_then(|job| job.place()).unwrap().clone();
+    let tunnel = Tunnel { host: "127.0.0.1".into(), port: 40_000, place, handle: Some("h".into()) };
+    let open = starting().observe(&Fact::Tunnel(TunnelFact::Open(tunnel.clone())), at(0));
+    let ping = vec![Action::Ping { tunnel: tunnel.clone() }];
+    assert_eq!((open.plan(at(0)).actions, open.plan(at(1_999)).actions), (ping.clone(), ping));
+    let later = open.observe(&seen(JobState::Running, true), at(2_000)).plan(at(2_000)).actions;
+    let Action::Open { place, local_port, before } = &later[0] else { panic!("{later:?}") };
+    assert_eq!((place, *local_port, before), (&tunnel.place, Some(40_000), &Some(tunnel.clone())));
+}
