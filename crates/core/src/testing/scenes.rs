@@ -101,7 +101,7 @@ pub fn pause() -> impl Strategy<Value = Duration> {
 /// Steps of a life under `terms`: mostly a submission first, then scenes of a life, often an end, and what is told
 /// after it. Where the scheduler tells its own clock, that goes on as time really does, whatever this machine's does.
 pub fn steps(terms: &Terms) -> impl Strategy<Value = Vec<Step>> + use<> {
-    let opening = prop_oneof![1 => Just(vec![]), 9 => submitted()];
+    let opening = prop_oneof![1 => Just(vec![]), 9 => submitted(terms.settle)];
     let timed = |scene: BoxedStrategy<Scene>| (pause(), clock_jump(), scene);
     let scenes = |most| prop::collection::vec(timed(scene(terms)), 0..most);
     let life = prop_oneof![1 => scenes(2), 2 => scenes(12)];
@@ -165,17 +165,27 @@ const fn at_once(fact: Fact) -> (Duration, News) {
     (Duration::ZERO, News::Fact(fact))
 }
 
-/// A submission, with each of its answers.
-fn submitted() -> impl Strategy<Value = Scene> {
+/// A submission, with each of its answers; at times after another one that was missed for a while and came to nothing.
+fn submitted(settle: Duration) -> BoxedStrategy<Scene> {
     let answered = |answer| vec![at_once(Fact::Submitting), at_once(Fact::Submission(answer))];
+    let not_sent = || Fact::Submission(Submission::NotSent("no route to host".into()));
     let abandoned = News::Request(Request::Abandon { why: "no route to host".into() });
+    let again = vec![
+        at_once(Fact::Submitting),
+        at_once(absent(None)),
+        at_once(not_sent()),
+        (settle, News::Fact(Fact::Submitting)),
+        at_once(absent(None)),
+    ];
     prop_oneof![
         20 => Just(answered(Submission::Accepted(JobId::new("1")))),
         5 => Just(answered(Submission::Unclear("connection reset".into()))),
-        1 => Just(answered(Submission::NotSent("no route to host".into()))),
+        1 => Just(vec![at_once(Fact::Submitting), at_once(not_sent())]),
         1 => Just(answered(Submission::Refused("invalid partition".into()))),
         1 => Just(vec![(Duration::ZERO, abandoned)]),
+        1 => Just(again),
     ]
+    .boxed()
 }
 
 /// What happens in the midst of a life.

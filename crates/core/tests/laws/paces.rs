@@ -151,6 +151,15 @@ fn the_scheduler_is_asked_often_while_a_server_answers_that_it_has_not_published
         .observe(&seen(JobState::Running, false), at(900_000))
         .observe(&pinged(Echo::Answered), at(900_000));
     assert_eq!(next_survey(&late, 900_000, &Echo::Answered), 1_000);
+    // One that has published it and answers after its time limit is awaited to end.
+    let Fact::Job(mut sighting) = seen(JobState::Running, true) else { panic!("a look is a look") };
+    if let Sight::Seen(report) = &mut sighting.sight {
+        report.time_left = Some(Duration::ZERO);
+    }
+    let over =
+        accepted().observe(&seen(JobState::Running, true), at(0)).observe(&Fact::Job(sighting), at(900_000));
+    let answered = over.observe(&pinged(Echo::Answered), at(900_000));
+    assert_eq!(next_survey(&answered, 900_000, &Echo::Answered), 10_000);
 }
 
 #[test]

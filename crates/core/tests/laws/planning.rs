@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use towline_core::lifecycle::{Action, Life, Phase};
-use towline_core::testing::strategies::{Moment, clock_jump, moment, pause, steps};
+use towline_core::lifecycle::{Action, Fact, Job, Life, Phase, Request, TunnelFact};
+use towline_core::testing::strategies::{Moment, clock_jump, moment, pause, steps, tunnel};
 use towline_core::time::Timestamp;
 
 use crate::answers::{answers, observe_all};
@@ -107,6 +107,42 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn a_tunnel_that_is_unwanted_is_closed_until_it_is_wanted_again(
+        steps in steps(&TERMS),
+        (pause, tunnel) in (pause(), tunnel()),
+    ) {
+        for Moment { life, now } in &without_doubt(&trail(&steps)) {
+            let now = now.plus(pause);
+            let Ok(unwanted) = life.request(&Request::CloseTunnel, now) else { continue };
+            let open = unwanted.observe(&Fact::Tunnel(TunnelFact::Open(tunnel.clone())), now);
+            let closed = open.observe(&Fact::Tunnel(TunnelFact::Closed), now);
+            let ways = |life: &Life| {
+                let is_way = |action: &Action| matches!(action, Action::Open { .. } | Action::Ping { .. });
+                life.plan(now).actions.iter().any(is_way)
+            };
+            let closes = |life: &Life| life.plan(now).actions.contains(&Action::Close { tunnel: tunnel.clone() });
+            prop_assert!(!ways(&unwanted) && !ways(&open) && !ways(&closed));
+            prop_assert_eq!((closes(&open), closes(&closed)), (matches!(life.phase, Phase::Live { .. }), false));
+            let wanted = open.request(&Request::OpenTunnel, now).unwrap();
+            let has_place = life.phase.job().and_then(Job::place).is_some();
+            let stale = life.ping.as_ref().is_none_or(|ping| now.since(ping.at) >= TERMS.fresh || ping.at > now);
+            prop_assert!(!closes(&wanted));
+            prop_assert!(ways(&wanted) || !has_place || !stale || life.is_cancelled() || asks_first(&wanted, now));
+        }
+    }
+}
+
+/// Whether the scheduler has to be asked before anything else.
+fn asks_first(life: &Life, now: Timestamp) -> bool {
+    life.plan(now).actions.contains(&Action::Survey)
+}
+
+/// The moments at which nothing has failed just now.
+fn without_doubt(trail: &[Moment]) -> Vec<Moment> {
+    let calm = |moment: &&Moment| moment.life.doubt.is_none();
+    trail.iter().filter(calm).cloned().collect()
 }
 
 fn jumped(now: Timestamp, millis: i64) -> Timestamp {

@@ -149,6 +149,34 @@ proptest! {
     }
 
     #[test]
+    fn a_submission_is_made_again_only_if_it_was_not_sent_or_missed_for_the_settling_time(
+        steps in steps(&TERMS),
+        more in more(),
+    ) {
+        let trail = trail(&steps);
+        let told = told(&steps, &trail);
+        for turn in turns(&steps, &trail, &more) {
+            let sent = matches!(turn.before.phase, Phase::Sending { .. });
+            match turn.news {
+                _ if !sent || turn.after.phase != Phase::Intent => {}
+                News::Fact(Fact::Submission(Submission::NotSent(_))) => {}
+                News::Fact(Fact::Job(Sighting { sight: Sight::Absent, at, .. })) => {
+                    let past = turn.told_before(&told);
+                    let sends = |news: &News| {
+                        let unclear = matches!(news, News::Fact(Fact::Submission(Submission::Unclear(_))));
+                        unclear || matches!(news, News::Fact(Fact::Submitting))
+                    };
+                    let is_answer = |news: &News| matches!(news, News::Fact(Fact::Submission(Submission::NotSent(_))));
+                    let failed = past.iter().rposition(|(_, news)| is_answer(news)).unwrap_or(0);
+                    let sent = failed + past[failed..].iter().position(|(_, news)| sends(news)).unwrap();
+                    prop_assert!(was_missed(&past[sent..], &turn.before, turn.now, *at), "{:?}", turn.before);
+                }
+                news => prop_assert!(false, "{news:?} brought it about"),
+            }
+        }
+    }
+
+    #[test]
     fn every_change_of_status_is_one_of_the_contract(steps in steps(&TERMS), more in more()) {
         for Turn { before, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
             let (from, to) = (before.status(), after.status());
