@@ -260,6 +260,7 @@ fn a_clock_that_jumps_forward_settles_no_absence() {
     assert_eq!(lost.observe(&missed(7_300), at(86_700)).cause(), Some(&Cause::Vanished));
     let restarted = lost.observe(&missed(100), at(86_700));
     assert!(!restarted.status().is_terminal(), "a cluster whose clock went back is asked again");
+    assert_eq!(restarted.observe(&missed(400), at(87_000)).cause(), Some(&Cause::Vanished));
 }
 
 #[test]
@@ -296,6 +297,9 @@ fn grace_begins_anew_when_a_job_runs_again_after_a_suspension() {
         let suspended = starting().observe(&Fact::Job(sighting.clone()), at(300));
         let resumed = suspended.observe(&running(1, count), at(1_000)).observe(&silence(), at(1_000));
         assert_eq!(resumed.status(), Status::Starting, "it may run again since a second");
+        let jumped = resumed.observe(&silence(), at(90_000));
+        let counted = jumped.observe(&running(1, count.map(|secs| secs + 5)), at(90_000));
+        assert!(count.is_none() || counted.status() == Status::Starting, "it has run for 5 s since");
         let count = count.map(|secs| secs + 600);
         let spent = resumed.observe(&running(1, count), at(1_600)).observe(&silence(), at(1_600));
         assert_eq!(spent.status(), Status::Timeout);

@@ -215,8 +215,9 @@ fn ending(terms: &Terms) -> BoxedStrategy<Scene> {
         1 => exit_status().prop_map(move |exit| {
             vec![at_once(absent(None)), (settle, News::Fact(absent(Some(exit))))]
         }),
-        1 => doubt().prop_map(move |doubt| {
-            vec![at_once(absent(None)), at_once(doubt), (settle, News::Fact(absent(None)))]
+        1 => (actor(), doubt(), any::<bool>()).prop_map(move |(actor, doubt, seen)| {
+            let broken_by = if seen { actor.seen(JobState::Running) } else { doubt };
+            vec![at_once(absent(None)), at_once(broken_by), (settle, News::Fact(absent(None)))]
         }),
         6 => (actor(), job_end()).prop_map(|(actor, end)| vec![at_once(actor.seen(JobState::Ended(end)))]),
         1 => (actor(), stop(), job_end()).prop_map(|(actor, stop, end)| {

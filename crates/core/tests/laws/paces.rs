@@ -5,7 +5,8 @@ use std::time::Duration;
 use towline_core::id::JobId;
 use towline_core::job::{JobReport, JobState, Place, Sight, Sighting};
 use towline_core::lifecycle::{
-    Action, CancelFact, Echo, EndStatus, Fact, Life, Ping, Request, Submission, Terms, Tunnel, TunnelFact,
+    Action, CancelFact, Echo, EndStatus, Fact, Life, Ping, Request, Status, Submission, Terms, Tunnel,
+    TunnelFact,
 };
 use towline_core::time::Timestamp;
 
@@ -116,6 +117,7 @@ fn a_server_is_pinged_as_often_as_its_status_asks_for() {
 #[test]
 fn the_scheduler_is_asked_the_less_often_the_longer_nothing_changes() {
     let no_answer = Echo::Silent("refused".into());
+    assert_eq!(next(&accepted(), 0), (1_000, vec![Action::Survey]), "it was heard of just now");
     let queued = |millis| {
         accepted()
             .observe(&seen(JobState::Queued, false), at(0))
@@ -184,6 +186,7 @@ fn what_failed_is_tried_again_after_ever_longer_times() {
         life = life.observe(&Fact::Submitting, at(now));
         life = life.observe(&Fact::Submission(Submission::NotSent("no route".into())), at(now));
         assert_eq!(next(&life, now), (secs * 1_000, vec![Action::Submit]));
+        assert_eq!(life.doubt.as_ref().map(|doubt| doubt.since), Some(at(0)), "the first failure was then");
         now += secs * 1_000;
     }
     let failed =
@@ -228,4 +231,10 @@ fn a_tunnel_is_made_sure_of_before_a_ping_goes_through_it() {
     let later = open.observe(&seen(JobState::Running, true), at(2_000)).plan(at(2_000)).actions;
     let Action::Open { place, local_port, before } = &later[0] else { panic!("{later:?}") };
     assert_eq!((place, *local_port, before), (&tunnel.place, Some(40_000), &Some(tunnel.clone())));
+}
+
+#[test]
+fn the_schedulers_word_counts_to_the_end_of_the_verification_interval() {
+    assert_eq!(healthy().observe(&pinged(Echo::Answered), at(60_000)).status(), Status::Healthy);
+    assert_eq!(healthy().observe(&pinged(Echo::Answered), at(60_001)).status(), Status::Unhealthy);
 }

@@ -48,24 +48,6 @@ proptest! {
     }
 
     #[test]
-    fn only_the_scheduler_says_that_a_job_runs_and_where(steps in steps(&TERMS), more in more()) {
-        for Turn { before, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
-            let run = |life: &Life| life.phase.job().and_then(|job| job.run.clone());
-            let Some(new) = run(&after) else { continue };
-            let old = run(&before);
-            if new.verified_at.is_some() && old.as_ref().is_none_or(|old| old.verified_at != new.verified_at) {
-                let state = report_in(news).map(|report| &report.state);
-                let told =
-                    matches!(state, Some(JobState::Configuring | JobState::Running | JobState::Suspended));
-                prop_assert!(told && new.verified_at == Some(now), "{news:?} at {now} made {new:?}");
-            }
-            if new.place.is_some() && old.is_none_or(|old| old.place != new.place) {
-                prop_assert!(matches!(news, News::Fact(Fact::Job(sighting)) if sighting.place == new.place));
-            }
-        }
-    }
-
-    #[test]
     fn a_ping_that_counts_makes_healthy(steps in steps(&TERMS), more in more()) {
         for Turn { before, news, now, after, .. } in turns(&steps, &trail(&steps), &more) {
             if let News::Fact(Fact::Ping(ping)) = news && counts(&before, ping, now) {
@@ -316,10 +298,12 @@ fn was_missed(past: &[(Timestamp, &News)], life: &Life, now: Timestamp, told_now
         })
 }
 
-fn is_of_present_run(life: &Life, id: &str, mark: Option<u64>) -> bool {
+/// Whether a report of that job, and of its run of that mark, is about the present run or a later one.
+pub(crate) fn is_of_present_run(life: &Life, id: &str, mark: Option<u64>) -> bool {
     life.phase.job().is_some_and(|job| {
         let known = job.run.as_ref().and_then(|run| run.mark);
-        job.id.as_str() == id && mark.zip(known).is_none_or(|(mark, known)| mark >= known)
+        let is_over = mark.is_some_and(|mark| known > Some(mark) || job.over >= Some(mark));
+        job.id.as_str() == id && !is_over
     })
 }
 
