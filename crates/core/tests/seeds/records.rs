@@ -1,6 +1,6 @@
 //! The ledger of a story, which holds each verdict against the truth at the moment in which it is recorded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ struct Seen {
     violations: Vec<Violation>,
     stopped: BTreeSet<ServiceId>,
     tunnels: Vec<Tunnel>,
+    /// The local port of each service.
+    ports: BTreeMap<ServiceId, u16>,
+    lost_ports: usize,
     /// How long a call has taken at most.
     slowest: Duration,
     /// By how much this machine's clock was put back in all.
@@ -73,6 +76,24 @@ impl Records {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A service keeps its local port, unless another program takes it; or a tunnel of its own leads from there that
+    /// nobody has recorded.
+    fn judge_port(&self, service: &Service) {
+        let Some(port) = service.life.local_port else { return };
+        let before = self.seen().ports.insert(service.id, port).filter(|before| *before != port);
+        let Some(before) = before.filter(|before| !self.world.is_local_port_taken(*before)) else { return };
+        if self.world.tunnels().iter().any(|(_, open)| open.port == before && !self.has_known(open)) {
+            self.seen().lost_ports += 1;
+        } else {
+            self.accuse("the local port is kept", format!("{}: {before}, {port}", service.spec.name));
+        }
+    }
+
+    /// How often a service has lost its local port to a tunnel of its own that nobody had recorded.
+    pub(crate) fn lost_ports(&self) -> usize {
+        self.seen().lost_ports
     }
 
     fn judge(&self, service: &Service, event: &Event) {
@@ -152,6 +173,7 @@ impl Ledger for Records {
         let saved = changes.iter().zip(&outcomes).filter(|(_, outcome)| **outcome != SaveOutcome::Conflict);
         for (change, _) in saved {
             self.seen().tunnels.extend(change.service.life.open_tunnel().cloned());
+            self.judge_port(&change.service);
             if let Some(event) = &change.event {
                 self.judge(&change.service, event);
             }

@@ -18,6 +18,7 @@ struct Summary {
     steps: usize,
     misled: usize,
     strays: usize,
+    lost_ports: usize,
     tally: BTreeMap<&'static str, u64>,
     broken: Vec<usize>,
 }
@@ -52,6 +53,7 @@ pub(crate) fn play_drawn(count: usize, story: impl Fn(usize) -> (String, Vec<Ste
     print(&format!("{count} stories, {} steps", summary.steps));
     print(&format!("{:>9}  stories were misled for the settling time", summary.misled));
     print(&format!("{:>9}  stories left a tunnel open that nobody had recorded", summary.strays));
+    print(&format!("{:>9}  stories lost a local port to such a tunnel", summary.lost_ports));
     for (fault, count) in &summary.tally {
         print(&format!("{count:>9}  {fault}"));
     }
@@ -77,6 +79,7 @@ fn note(summary: &Mutex<Summary>, index: usize, steps: &[Step]) {
     let mut summary = summary.lock().expect("no thread has panicked");
     summary.steps += steps.len();
     summary.strays += usize::from(stage.strays > 0);
+    summary.lost_ports += usize::from(stage.records.lost_ports() > 0);
     summary.misled += usize::from(Stage::ids().any(|id| stage.is_misled(id)));
     for (fault, count) in stage.world.tally() {
         *summary.tally.entry(fault).or_default() += count;

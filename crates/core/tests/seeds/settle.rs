@@ -51,6 +51,12 @@ fn turn_until(
             return Ok(());
         }
         let now = stage.world.now();
+        let forgotten =
+            |service: &&Service| service.life.is_unfinished() && service.life.plan(now).wake_at.is_none();
+        if let Some(forgotten) = services.iter().find(forgotten) {
+            let how = format!("{} is {} for ever", forgotten.spec.name, forgotten.status());
+            return Err(Violation { rule: "who is not done is looked at again", how });
+        }
         let wakes = services.iter().filter_map(|service| service.life.plan(now).wake_at);
         let pause = wakes.min().map_or(Duration::ZERO, |at| at.since(now));
         // A service that is pinged twice a second must not keep the others from settling.

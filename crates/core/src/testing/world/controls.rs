@@ -161,6 +161,11 @@ impl World {
         }
     }
 
+    /// Whether another program listens on a port of this machine.
+    pub fn is_local_port_taken(&self, port: u16) -> bool {
+        self.state().network.taken.contains(&port)
+    }
+
     /// Ends all tunnels, as when the process that holds them is killed.
     pub fn drop_tunnels(&self) {
         let mut state = self.state();
