@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) refused: Option<Refusal>,
     /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
     surveyed: bool,
+    /// Whether the server was asked in vain in this turn.
+    in_vain: bool,
     /// Tunnels that this turn has opened while another process opened one as well, whose is kept.
     strays: Vec<Tunnel>,
     /// Whether the service was removed meanwhile.
@@ -61,7 +63,7 @@ impl Entry {
     pub(super) fn new(service: Service) -> Self {
         let saved = service.clone();
         let (news, sent_at, refused, strays) = (Vec::new(), None, None, Vec::new());
-        Self { saved, service, news, sent_at, refused, surveyed: false, strays, gone: false }
+        Self { saved, service, news, sent_at, refused, surveyed: false, in_vain: false, strays, gone: false }
     }
 
     pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
@@ -70,9 +72,20 @@ impl Entry {
 
     /// Learns at `at` what was asked for at `asked`.
     pub(super) fn learn(&mut self, fact: Fact, asked: Timestamp, at: Timestamp) {
+        self.in_vain |= is_in_vain(&fact);
         self.service.life = self.service.life.observe(&fact, at);
         self.keep_since();
         self.news.push(Told { news: News::Fact(fact), asked, at });
+    }
+
+    /// What is to be done at `now`. A server that was asked in vain in this turn is not asked again before anything else
+    /// is known, however long it was waited for: the scheduler is to be asked.
+    fn plan(&self, now: Timestamp) -> Vec<Action> {
+        let mut life = self.service.life.clone();
+        if let (true, Some(ping)) = (self.in_vain, &mut life.ping) {
+            ping.at = now;
+        }
+        life.plan(now).actions
     }
 
     /// A status that was left and reached again between two records was never left.
@@ -166,7 +179,7 @@ impl Engine {
         let began = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
-            let planned = entry.service.life.plan(began).actions.into_iter();
+            let planned = entry.plan(began).into_iter();
             let due = planned.filter(|action| *action != Action::Survey || !entry.surveyed);
             actions.extend(due.map(|action| (index, action)));
         }
