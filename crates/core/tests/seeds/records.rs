@@ -30,6 +30,7 @@ pub(crate) struct Records {
 struct Seen {
     violations: Vec<Violation>,
     stopped: BTreeSet<ServiceId>,
+    granted: BTreeSet<ServiceId>,
     tunnels: Vec<Tunnel>,
     /// The local port of each service.
     ports: BTreeMap<ServiceId, u16>,
@@ -48,6 +49,15 @@ impl Records {
     /// Notes that somebody asked for the end of a service.
     pub(crate) fn note_stop(&self, id: ServiceId) {
         self.seen().stopped.insert(id);
+    }
+
+    /// Notes that a stop was granted.
+    pub(crate) fn note_grant(&self, id: ServiceId) {
+        self.seen().granted.insert(id);
+    }
+
+    pub(crate) fn is_stop_granted(&self, id: ServiceId) -> bool {
+        self.seen().granted.contains(&id)
     }
 
     pub(crate) fn is_stopped(&self, id: ServiceId) -> bool {

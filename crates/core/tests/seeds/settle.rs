@@ -24,6 +24,7 @@ pub(crate) fn settle(stage: &mut Stage) -> Result<(), Violation> {
     let engine = stage.world.engine("lab", Arc::clone(&stage.records) as _);
     turn_until(stage, &engine, "every service stands where its job does", agrees)?;
     check_the_rest(stage)?;
+    check_the_granted(stage)?;
     for service in services(stage).into_iter().filter(|service| !service.status().is_terminal()) {
         stage.records.note_stop(service.id);
         let stopped = engine.stop(service.id, Duration::ZERO, towline_core::lifecycle::EndStatus::Stopped);
@@ -91,7 +92,8 @@ fn agrees(stage: &Stage, service: &Service) -> bool {
     let Phase::Live { job, .. } = &service.life.phase else { return false };
     let jobs = stage.world.jobs(service.id);
     let Some(truth) = jobs.iter().find(|truth| truth.id == job.id) else { return false };
-    if service.life.stop.as_ref().is_some_and(|stop| stop.due <= now) {
+    let is_to_close = service.life.tunnel_unwanted && service.life.open_tunnel().is_some();
+    if is_to_close || service.life.stop.as_ref().is_some_and(|stop| stop.due <= now) {
         return false;
     }
     // A service whose tunnel is to be closed is no longer pinged: it stays what it was.
@@ -125,10 +127,10 @@ fn check_the_rest(stage: &mut Stage) -> Result<(), Violation> {
     }
     for (id, tunnel) in stage.world.tunnels() {
         let Some(service) = stage.service(id) else { continue };
-        let recorded = service.life.open_tunnel();
+        let recorded = service.life.open_tunnel().map(|recorded| &recorded.handle);
         // One that was opened and not recorded is found when it is opened again.
-        let is_to_come = recorded.is_none() && !service.status().is_terminal();
-        if recorded.is_some_and(|recorded| recorded.handle == tunnel.handle) || is_to_come {
+        let is_wanted = !service.status().is_terminal() && !service.life.tunnel_unwanted;
+        if is_wanted && recorded.is_none_or(|recorded| *recorded == tunnel.handle) {
             continue;
         }
         if stage.records.has_known(&tunnel) {
@@ -137,6 +139,17 @@ fn check_the_rest(stage: &mut Stage) -> Result<(), Violation> {
             stage.records.accuse("no tunnel is left open", how);
         } else {
             stage.strays += 1;
+        }
+    }
+    stage.check()
+}
+
+/// Checks that what was granted to users is done, or is still to be done.
+fn check_the_granted(stage: &mut Stage) -> Result<(), Violation> {
+    for service in services(stage).into_iter().filter(|service| stage.records.is_stop_granted(service.id)) {
+        if !service.status().is_terminal() && service.life.stop.is_none() {
+            let how = format!("{} is {}", service.spec.name, service.status());
+            stage.records.accuse("a stop that was granted is not forgotten", how);
         }
     }
     stage.check()

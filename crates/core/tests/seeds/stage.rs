@@ -128,9 +128,10 @@ impl Stage {
             self.records.note_stop(Self::id(*n));
         }
         let now = self.world.now();
+        let records = Arc::clone(&self.records);
         let actor = self.actor(who);
         let engine = actor.process.engine("lab");
-        actor.errand = Some(Errand::new(&actor.process, perform(engine, verb.clone(), now)));
+        actor.errand = Some(Errand::new(&actor.process, perform(engine, verb.clone(), now, records)));
         actor.waits = matches!(verb, Verb::Wait(_) | Verb::Start { waits: true, .. });
         (actor.steps, actor.stepped_at) = (0, None);
         self.go(who, 1, 0)
@@ -237,7 +238,7 @@ impl Stage {
     }
 }
 
-async fn perform(engine: Engine, verb: Verb, now: Timestamp) {
+async fn perform(engine: Engine, verb: Verb, now: Timestamp, records: Arc<Records>) {
     // What is refused is refused; what counts is what is left behind.
     match verb {
         Verb::Start { n, grace, waits } => {
@@ -248,7 +249,10 @@ async fn perform(engine: Engine, verb: Verb, now: Timestamp) {
         }
         Verb::Refresh(n) => drop(engine.refresh(Stage::id(n)).await),
         Verb::RefreshAll => drop(engine.refresh_all().await),
-        Verb::Stop { n, delay, status } => drop(engine.stop(Stage::id(n), delay, status).await),
+        Verb::Stop { n, delay, status } => {
+            let granted = engine.stop(Stage::id(n), delay, status).await.is_ok();
+            granted.then(|| records.note_grant(Stage::id(n)));
+        }
         Verb::GetJob(n) => drop(engine.get_job(Stage::id(n)).await),
         Verb::OpenTunnel(n) => drop(engine.open_tunnel(Stage::id(n)).await),
         Verb::CloseTunnel(n) => drop(engine.close_tunnel(Stage::id(n)).await),
