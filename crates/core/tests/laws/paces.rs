@@ -206,6 +206,9 @@ fn who_asks_is_told_what_is_not_older_than_the_freshness_interval() {
     let queued = accepted().observe(&seen(JobState::Queued, false), at(100_000));
     let long = queued.observe(&seen(JobState::Queued, false), at(900_000));
     assert_eq!((asked(&long, 901_999), asked(&long, 902_000)), (vec![], vec![Action::Survey]));
+    let stop = Request::Stop { delay: Duration::from_secs(60), status: EndStatus::Stopped };
+    let stopped = |millis| long.request(&stop, at(millis)).unwrap().plan(at(millis)).actions;
+    assert_eq!((stopped(901_999), stopped(902_000)), (vec![], vec![Action::Survey]), "so is who stops");
     let failed =
         accepted().observe(&unseen(), at(0)).observe(&unseen(), at(1_000)).observe(&unseen(), at(3_000));
     assert_eq!((asked(&failed, 4_999), asked(&failed, 5_000)), (vec![], vec![Action::Survey]));
