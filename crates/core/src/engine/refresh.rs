@@ -55,7 +55,7 @@ impl Engine {
             .into_values()
             .next()
             .unwrap_or_else(|| Sighting::unseen("the scheduler's answer does not mention it"));
-        let told = Fact::Job(in_time(sighting.clone(), now.since(began), &service));
+        let told = Fact::Job(in_time(sighting.clone(), began, now, &service));
         let mut entries = [Entry::new(service)];
         entries[0].learn(told, began, now);
         self.save(&mut entries, |_, _| true, &mut None).await?;

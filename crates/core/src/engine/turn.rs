@@ -209,7 +209,7 @@ impl Engine {
         }
         for entry in entries.iter_mut() {
             if let Some(sighting) = sightings.remove(&entry.service.id) {
-                entry.learn(Fact::Job(in_time(sighting, now.since(began), &entry.service)), began, now);
+                entry.learn(Fact::Job(in_time(sighting, began, now, &entry.service)), began, now);
             }
         }
         self.save(entries, Entry::is_urgent, watch).await?;
@@ -353,8 +353,12 @@ fn is_in_vain(fact: &Fact) -> bool {
     }
 }
 
-/// The sighting, unless it took longer to come than the scheduler's word is good for.
-pub(super) fn in_time(sighting: Sighting, took: Duration, service: &Service) -> Sighting {
+/// The sighting, unless it took longer to come than the scheduler's word is good for, or nobody knows how long.
+pub(super) fn in_time(sighting: Sighting, asked: Timestamp, now: Timestamp, service: &Service) -> Sighting {
+    let took = now.since(asked);
+    if now < asked {
+        return Sighting::unseen("this machine's clock was put back while the scheduler was asked");
+    }
     if took <= service.life.terms.verify {
         return sighting;
     }

@@ -40,8 +40,8 @@ impl Life {
 
     /// The life after `fact`, which was asked for at `asked` and learnt at `at`, is told late, at `now`: nothing changes
     /// if what another look learnt after `asked` is known already, for of such two nobody can tell which is the later.
-    /// A look in the future is none (clocks jump). For the same reason a ping and a look of two processes spend no grace
-    /// period together.
+    /// One in the future is none (clocks jump), save that of two looks at the job neither may undo the other: the next
+    /// one tells. For the same reason a ping and a look of two processes spend no grace period together.
     #[must_use]
     pub fn observe_late(&self, fact: &Fact, asked: Timestamp, at: Timestamp, now: Timestamp) -> Self {
         let known = match fact {
@@ -55,7 +55,8 @@ impl Life {
             | Fact::Tunnel(TunnelFact::Unclosed(_))
             | Fact::Cancel(_) => None,
         };
-        let outdated = known.is_some_and(|known| asked < known && known <= now);
+        let is_look = matches!(fact, Fact::Job(_));
+        let outdated = known.is_some_and(|known| asked < known && (known <= now || is_look));
         let life = self.observe(fact, at);
         let spends_grace =
             !self.status().is_terminal() && matches!(life.cause(), Some(Cause::GraceSpent { .. }));

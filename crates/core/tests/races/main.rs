@@ -217,3 +217,22 @@ fn a_ping_that_was_sent_after_the_machine_slept_makes_no_stranger_healthy() {
     assert_eq!(woken.status(), Status::Starting, "a stranger answers; {}", woken.life.why());
     assert_eq!(run(scene.quick().refresh(id)).unwrap().status(), Status::Stopped);
 }
+
+#[test]
+fn a_look_during_which_the_clock_was_put_back_does_not_undo_a_later_one() {
+    for back in [1, 2, 300] {
+        let scene = Scene::new();
+        let id = run(scene.quick().start(scene.service(1), None)).unwrap().id;
+        scene.world.advance(Duration::from_secs(1));
+        let mut errand = begin(&scene.process(), |engine| async move { engine.refresh(id).await });
+        until(&mut errand, Call::Survey, 1);
+        assert!(errand.step(0).is_none(), "it has seen the job in the queue");
+        scene.world.advance(Duration::from_secs(2));
+        assert_eq!(run(scene.quick().refresh(id)).unwrap().status(), Status::Starting);
+        scene.world.put_clock_back(Duration::from_secs(back));
+        drop(end(errand).unwrap());
+        scene.world.advance(MINUTE);
+        let later = run(scene.quick().refresh(id)).unwrap();
+        assert_eq!(later.status(), Status::Healthy, "put back by {back} s: {}", later.life.why());
+    }
+}

@@ -214,6 +214,7 @@ impl Teller {
             Fault::NodesCutOff,
             Fault::SchedulerDown,
             Fault::SchedulerDown,
+            Fault::SubmissionsCutOff,
             Fault::JobsUnlisted,
             Fault::QueueEmpty,
             Fault::Garbled,

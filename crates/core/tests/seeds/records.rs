@@ -142,7 +142,7 @@ impl Records {
             Cause::Job(end) => {
                 let id = service.life.phase.job().map(|job| &job.id);
                 let ended_so = |job: &JobTruth| Some(&job.id) == id && has_ended_so(job, end);
-                (!jobs.iter().any(ended_so)).then_some("ended as its job did")
+                (!jobs.iter().any(ended_so) && !misled).then_some("ended as its job did")
             }
             Cause::GraceSpent { grace } => {
                 // A slow answer counts as of when it came.

@@ -48,7 +48,7 @@ fn turn_until(
         drop(engine.refresh_all().now_or_never().expect("the world never waits").expect("the ledger works"));
         stage.check()?;
         let services = services(stage);
-        if services.iter().all(|service| is_settled(stage, service)) {
+        if services.iter().all(|service| is_done(stage, service, is_settled)) {
             return Ok(());
         }
         let now = stage.world.now();
@@ -64,7 +64,7 @@ fn turn_until(
         let least = Duration::from_secs(2 + turn / 10);
         stage.world.advance(pause.clamp(least, Duration::from_secs(90)));
     }
-    let unsettled = services(stage).into_iter().find(|service| !is_settled(stage, service));
+    let unsettled = services(stage).into_iter().find(|service| !is_done(stage, service, is_settled));
     let unsettled = unsettled.map(|service| {
         format!(
             "{} is {} ({}); in truth: {:?}",
@@ -75,6 +75,12 @@ fn turn_until(
         )
     });
     Err(Violation { rule, how: unsettled.unwrap_or_default() })
+}
+
+/// Of a service that has had two jobs nobody can tell what becomes of it: the scheduler had denied the first one for the
+/// whole settling time.
+fn is_done(stage: &Stage, service: &Service, is_settled: fn(&Stage, &Service) -> bool) -> bool {
+    stage.world.most_live_jobs(service.id) > 1 || is_settled(stage, service)
 }
 
 fn services(stage: &Stage) -> Vec<Service> {
@@ -91,7 +97,7 @@ fn agrees(stage: &Stage, service: &Service) -> bool {
     let now = stage.world.now();
     let Phase::Live { job, .. } = &service.life.phase else { return false };
     let jobs = stage.world.jobs(service.id);
-    let Some(truth) = jobs.iter().find(|truth| truth.id == job.id) else { return false };
+    let Some(truth) = jobs.iter().rfind(|truth| truth.id == job.id) else { return false };
     let is_to_close = service.life.tunnel_unwanted && service.life.open_tunnel().is_some();
     if is_to_close || service.life.stop.as_ref().is_some_and(|stop| stop.due <= now) {
         return false;
@@ -120,6 +126,7 @@ fn check_the_rest(stage: &mut Stage) -> Result<(), Violation> {
         let stays = |job: &&JobTruth| job.is_live() && job.state != JobState::Leaving;
         if let Some(job) = jobs.iter().filter(stays).find(|job| Some(&job.id) != known)
             && !stage.is_misled(id)
+            && !stage.world.has_denied_a_cancel(id)
         {
             stage.records.accuse("no living job is unknown", story_of(service.as_ref(), job));
         }

@@ -271,6 +271,7 @@ fn with(mut faults: Faults, fault: Fault, is_broken: bool) -> Faults {
         Fault::NodesCutOff => faults.nodes_cut_off = is_broken,
         Fault::SchedulerDown => faults.scheduler_down = is_broken,
         Fault::SubmissionsForgotten => faults.submissions_forgotten = is_broken,
+        Fault::SubmissionsCutOff => faults.submit_reply_lost = is_broken,
         Fault::JobsUnlisted => faults.jobs_unlisted = is_broken,
         Fault::QueueEmpty => faults.queue_empty = is_broken,
         Fault::Garbled => faults.garbage = garbage(Garbage::Answer),

@@ -29,6 +29,8 @@ pub(super) struct Cluster {
     late: Vec<(Timestamp, Request)>,
     /// The most jobs of a service that were ever alive at once.
     pub(super) most_live: BTreeMap<ServiceId, usize>,
+    /// Services whose living job was not listed when its cancel came, so that it was called done.
+    pub(super) denied: BTreeSet<ServiceId>,
     /// The cancels that reached a live job, in their order.
     pub(super) cancelled: Vec<(ServiceId, JobId)>,
 }
@@ -36,8 +38,18 @@ pub(super) struct Cluster {
 /// What is sent to the scheduler.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
-    Submit { service: ServiceId, is_kept: bool },
+    Submit { service: ServiceId, keeps: Keeps },
     Cancel { service: ServiceId, job: JobId },
+}
+
+/// What the cluster keeps of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    Nothing,
+    /// That it was begun.
+    Trace,
+    /// The job's id.
+    Id,
 }
 
 impl Cluster {
@@ -52,6 +64,7 @@ impl Cluster {
             tried: BTreeSet::new(),
             late: Vec::new(),
             most_live: BTreeMap::new(),
+            denied: BTreeSet::new(),
             cancelled: Vec::new(),
         }
     }
@@ -63,7 +76,7 @@ impl Cluster {
             let (at, request) = self.late.remove(0);
             self.jobs.iter_mut().for_each(|job| job.pass(at));
             match request {
-                Request::Submit { service, is_kept } => drop(self.submit(service, is_kept, faults, at)),
+                Request::Submit { service, keeps } => drop(self.submit(service, keeps, faults, at)),
                 Request::Cancel { service, job } => self.cancel(service, &job, faults, at),
             }
         }
@@ -75,16 +88,16 @@ impl Cluster {
         self.late.push((at, request));
     }
 
-    /// Submits the job of a service. With `is_kept` the service's directory is used as the Slurm adapter does: the
-    /// job that is noted there is returned, and after a trace of another attempt the queue is looked through first.
+    /// Submits the job of a service. The service's directory is used as the Slurm adapter does, unless nothing is kept:
+    /// the job that is noted there is returned, and after a trace of another attempt the queue is looked through first.
     pub(super) fn submit(
         &mut self,
         service: ServiceId,
-        is_kept: bool,
+        keeps: Keeps,
         faults: &Faults,
         now: Timestamp,
     ) -> JobId {
-        if is_kept {
+        if keeps != Keeps::Nothing {
             if let Some(job) = self.kept.get(&service) {
                 return job.clone();
             }
@@ -96,7 +109,7 @@ impl Cluster {
             }
         }
         let id = self.add(Some(service), now);
-        if is_kept {
+        if keeps == Keeps::Id {
             self.kept.insert(service, id.clone());
         }
         let live = self.live(service).count();
@@ -129,7 +142,11 @@ impl Cluster {
     /// adapter can tell.
     pub(super) fn cancel(&mut self, service: ServiceId, id: &JobId, faults: &Faults, now: Timestamp) {
         let listed = self.jobs.iter().rposition(|job| job.id == *id && self.lists(job, faults, now));
-        let Some(job) = listed.and_then(|index| self.jobs.get_mut(index)) else { return };
+        let Some(job) = listed.and_then(|index| self.jobs.get_mut(index)) else {
+            let lives = self.live(service).next().is_some();
+            self.denied.extend(lives.then_some(service));
+            return;
+        };
         if job.service == Some(service) && job.is_live() {
             job.cancel(now);
             job.pass(now);

@@ -232,6 +232,11 @@ impl World {
         absence.and_then(|(first, lied)| Some(lied?.since(first))).unwrap_or_default()
     }
 
+    /// Whether a cancel of a living job was called done since the queue did not list the job.
+    pub fn has_denied_a_cancel(&self, service: ServiceId) -> bool {
+        self.state().cluster.denied.contains(&service)
+    }
+
     /// How often each kind of fault befell something, or changed what an engine was told, by its name.
     pub fn tally(&self) -> BTreeMap<&'static str, u64> {
         let state = self.state();

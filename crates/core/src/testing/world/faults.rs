@@ -18,7 +18,8 @@ pub struct Faults {
     pub nodes_cut_off: bool,
     /// The scheduler does not answer; jobs and tunnels go on.
     pub scheduler_down: bool,
-    /// The answer to a submission is lost after the job was accepted, and nothing is kept of it on the cluster.
+    /// The login host dies in the middle of each submission: the job was accepted, its answer is lost, and the cluster
+    /// keeps a trace of the attempt without the job's id.
     pub submit_reply_lost: bool,
     /// The cluster keeps nothing of a submission: asked again for a service, it makes another job.
     pub submissions_forgotten: bool,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::cluster::Request;
+use super::cluster::{Keeps, Request};
 use super::controls::{State, World};
 use super::faults::{Accounting, Faults, Garbage};
 use super::sight::Look;
@@ -50,8 +50,8 @@ impl Scheduler for World {
         if let Some(words) = state.cluster.behaviour.refused.clone() {
             return Err(SubmitError::Refused { words });
         }
-        let (now, faults, is_kept) = (state.now, state.faults.clone(), state.keeps_submissions());
-        let job = state.cluster.submit(id, is_kept, &faults, now);
+        let (now, faults, keeps) = (state.now, state.faults.clone(), state.keeps());
+        let job = state.cluster.submit(id, keeps, &faults, now);
         if faults.submit_reply_lost {
             state.note("answer to a submission lost after its effect");
             return Err(SubmitError::Unclear("connection reset".into()));
@@ -176,8 +176,13 @@ impl State {
         true
     }
 
-    pub(super) const fn keeps_submissions(&self) -> bool {
-        !self.faults.submit_reply_lost && !self.faults.submissions_forgotten
+    /// What the cluster keeps of the next submission.
+    pub(super) const fn keeps(&self) -> Keeps {
+        match (self.faults.submissions_forgotten, self.faults.submit_reply_lost) {
+            (true, _) => Keeps::Nothing,
+            (false, true) => Keeps::Trace,
+            (false, false) => Keeps::Id,
+        }
     }
 
     /// Why a ping through an open tunnel does not arrive.

@@ -42,8 +42,8 @@ impl Scheduler for Process {
             _ if self.is_connection_dead(mishap) => lost(),
             Some(Mishap::Late(after)) => {
                 let mut state = self.world.state();
-                let is_kept = state.keeps_submissions();
-                state.send_late(after, Request::Submit { service: id, is_kept });
+                let keeps = state.keeps();
+                state.send_late(after, Request::Submit { service: id, keeps });
                 lost()
             }
             _ => self.world.submit(id, spec).await,
