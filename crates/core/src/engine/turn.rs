@@ -1,7 +1,5 @@
 //! One turn: look, decide, act, record, for many services at once.
 
-use std::time::Duration;
-
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 

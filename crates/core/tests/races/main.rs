@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{MINUTE, Scene, begin, end, run, until};
 use towline_core::engine::EngineError;
 use towline_core::lifecycle::{EndStatus, Status};
-use towline_core::ports::{Ledger as _, Select};
+use towline_core::ports::{Clock as _, Ledger as _, Select};
 use towline_core::service::Service;
 use towline_core::testing::{Behaviour, Call, Faults};
 
@@ -235,4 +235,17 @@ fn a_look_during_which_the_clock_was_put_back_does_not_undo_a_later_one() {
         let later = run(scene.quick().refresh(id)).unwrap();
         assert_eq!(later.status(), Status::Healthy, "put back by {back} s: {}", later.life.why());
     }
+}
+
+#[test]
+fn a_server_that_is_waited_for_in_vain_is_asked_once_a_turn() {
+    let scene = Scene::new();
+    let id = scene.healthy(1).id;
+    scene.world.cancel_by_hand(id);
+    scene.world.advance(Duration::from_secs(10));
+    let (process, before) = (scene.process(), scene.world.now());
+    process.takes(Call::Ping, Duration::from_secs(8));
+    let looked = end(begin(&process, |engine| async move { engine.refresh(id).await })).unwrap();
+    assert_eq!(looked.status(), Status::Stopped, "the scheduler was asked");
+    assert_eq!(scene.world.now().since(before).as_secs(), 8, "one ping");
 }
