@@ -32,6 +32,7 @@ pub(super) struct State {
     pub(super) network: Network,
     pub(super) faults: Faults,
     pub(super) surveys: u32,
+    pub(super) sleeps: u32,
     /// For each service, when it was first called absent, and when that was last said of a living job.
     pub(super) absences: BTreeMap<ServiceId, (Timestamp, Option<Timestamp>)>,
     pub(super) tally: BTreeMap<&'static str, u64>,
@@ -48,6 +49,7 @@ impl World {
                 network: Network::default(),
                 faults: Faults::default(),
                 surveys: 0,
+                sleeps: 0,
                 absences: BTreeMap::new(),
                 tally: BTreeMap::new(),
             }),

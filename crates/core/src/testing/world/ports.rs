@@ -15,6 +15,9 @@ use crate::ports::{
 use crate::spec::{ServiceSpec, SpecError};
 use crate::time::Timestamp;
 
+/// Time costs nothing here, so that a wait without an end would only keep its test from failing.
+const MOST_SLEEPS: u32 = 10_000;
+
 #[async_trait]
 impl Clock for World {
     fn now(&self) -> Timestamp {
@@ -25,6 +28,8 @@ impl Clock for World {
         let mut state = self.state();
         let duration = at.since(state.here());
         state.advance(duration);
+        state.sleeps += 1;
+        assert!(state.sleeps <= MOST_SLEEPS, "it never comes to an end: {MOST_SLEEPS} sleeps in one story");
     }
 }
 
