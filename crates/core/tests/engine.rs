@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline_core::engine::{Engine, EngineError};
+use towline_core::engine::{Engine, EngineError, Site};
 use towline_core::job::{ExitStatus, JobEnd, Outcome, Sight};
 use towline_core::lifecycle::{Cause, EndStatus, Refusal, Status, Terms};
-use towline_core::ports::{Clock as _, Ledger as _, Select, SubmitError};
+use towline_core::ports::{Clock as _, Ledger as _, MockTunnels, Select, SubmitError, TunnelError};
 use towline_core::service::Service;
 use towline_core::testing::{Behaviour, Faults, MemoryLedger, World, sample_service};
 
@@ -255,6 +255,21 @@ async fn answered_pings_leave_the_scheduler_alone() {
 }
 
 #[tokio::test]
+async fn a_look_is_recorded_once_and_none_is_not_recorded() {
+    let story = Story::new();
+    let service = story.healthy().await;
+    let waited = story.engine.wait(service.id, &[Status::Healthy], &mut |_| {}).await.unwrap();
+    assert_eq!(waited.generation, service.generation, "it was not looked at again");
+    let refreshed = async || {
+        story.world.advance(Duration::from_secs(10));
+        story.engine.refresh(service.id).await.unwrap().generation
+    };
+    // By the first of them the tunnel's place is known to be listened at.
+    let (before, after) = (refreshed().await, refreshed().await);
+    assert_eq!(after, before + 1, "its tunnel was checked, and its server pinged");
+}
+
+#[tokio::test]
 async fn tunnels_are_closed_and_opened_on_their_own() {
     let story = Story::new();
     let service = story.healthy().await;
@@ -265,6 +280,25 @@ async fn tunnels_are_closed_and_opened_on_their_own() {
     assert_eq!((refreshed.status(), story.world.open_tunnels()), (Status::Healthy, 0));
     let tunnel = story.engine.open_tunnel(service.id).await.unwrap();
     assert_eq!(Some(tunnel.url()), service.url());
+}
+
+#[tokio::test]
+async fn a_port_that_nobody_wanted_is_not_asked_for_twice() {
+    let story = Story::new();
+    let mut tunnels = MockTunnels::new();
+    let taken = |_, _: &_, _, _: Option<&_>| Err(TunnelError::PortTaken { port: 40_000 });
+    tunnels.expect_open().times(2).returning(taken);
+    let site = Site {
+        scheduler: Arc::clone(&story.world) as _,
+        tunnels: Arc::new(tunnels),
+        probe: Arc::clone(&story.world) as _,
+    };
+    let engine = Engine::new("lab", site, Arc::clone(&story.ledger) as _, Arc::clone(&story.world) as _);
+    let service = engine.start(story.service(1), None).await.unwrap();
+    story.world.advance(MINUTE);
+    engine.get_job(service.id).await.unwrap();
+    // Once on the way, once for the answer.
+    assert!(matches!(engine.open_tunnel(service.id).await, Err(EngineError::Tunnel(_))));
 }
 
 #[tokio::test]

@@ -114,6 +114,17 @@ fn silence_of_a_run_that_was_over_by_then_is_no_verdict() {
 }
 
 #[test]
+fn grace_counts_from_the_moment_the_job_began_to_run() {
+    // Nobody looked until it had run for all but ten seconds of its grace period.
+    let first = sending().observe(&running(1, Some(GRACE - 10)), at(1_000));
+    let verdict = |secs: u64| {
+        let now = at(1_000).plus(Duration::from_secs(secs));
+        first.observe(&silence(), now).observe(&running(1, Some(GRACE - 10 + secs)), now).status()
+    };
+    assert_eq!((verdict(9), verdict(10)), (Status::Starting, Status::Timeout));
+}
+
+#[test]
 fn a_ping_and_a_look_of_two_processes_spend_no_grace_together() {
     let late = starting().observe(&seen(JobState::Running), at(700)).observe(&silence(), at(701));
     let looked = late.observe_late(&seen(JobState::Running), at(700), at(702), at(703));
@@ -159,6 +170,14 @@ fn a_stopped_submission_is_not_made_again() {
     assert_eq!((stopped.status(), stopped.cause()), (Status::Stopped, Some(&Cause::Requested)));
     let unstopped = sending().observe(&not_sent, at(2));
     assert_eq!(unstopped.plan(at(10)).actions, [Action::Submit]);
+}
+
+#[test]
+fn a_job_that_is_accepted_after_the_end_is_cancelled() {
+    let stopped = stop(&sending(), 0, at(1)).observe(&absent(), at(2)).observe(&absent(), at(302));
+    assert_eq!((stopped.status(), cancels(&stopped, at(302))), (Status::Stopped, false));
+    let accepted = stopped.observe(&Fact::Submission(Submission::Accepted(JobId::new("1"))), at(303));
+    assert_eq!((accepted.status(), cancels(&accepted, at(303))), (Status::Stopped, true));
 }
 
 #[test]
@@ -283,7 +302,7 @@ fn a_word_of_before_the_clock_went_back_is_not_fresh_once_more() {
 
     let twice = healthy().observe(&no_route(), at(-300)).observe(&no_route(), at(-600));
     assert_eq!(twice.observe(&ping(Echo::Answered), at(-280)).status(), Status::Unhealthy);
-    let a_little = healthy().observe(&ping(Echo::Answered), at(-1));
+    let a_little = healthy().observe(&ping(Echo::Answered), at(-2));
     assert_eq!(a_little.status(), Status::Healthy, "two machines' clocks differ by more");
 }
 

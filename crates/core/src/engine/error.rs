@@ -73,3 +73,26 @@ pub fn error_chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{BoxError, TunnelError};
+
+    /// Says what its cause says as well, as errors of other crates do.
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to log in: {0}")]
+    struct Login(#[source] BoxError);
+
+    #[test]
+    fn a_chain_tells_each_cause_once() {
+        let tunnel = EngineError::Tunnel(TunnelError::Failed("no route to host".into()));
+        assert_eq!(error_chain(&tunnel), "failed to set up a tunnel: no route to host");
+        let survey = EngineError::Survey(SurveyError::Unreachable(Box::new(tunnel)));
+        assert_eq!(
+            error_chain(&survey),
+            "failed to reach the scheduler: failed to set up a tunnel: no route to host"
+        );
+        assert_eq!(error_chain(&Login("no route to host".into())), "failed to log in: no route to host");
+    }
+}

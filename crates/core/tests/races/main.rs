@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{MINUTE, Scene, begin, end, run, until};
 use towline_core::engine::EngineError;
 use towline_core::lifecycle::{EndStatus, Status};
-use towline_core::ports::{Clock as _, Ledger as _, Select};
+use towline_core::ports::{Clock as _, Ledger as _, Select, SubmitError};
 use towline_core::service::Service;
 use towline_core::testing::{Behaviour, Call, Faults};
 
@@ -134,6 +134,34 @@ fn a_late_word_that_nothing_was_sent_does_not_undo_a_later_submission() {
     scene.world.advance(MINUTE);
     let settled = run(scene.quick().wait(id, &[Status::Healthy], &mut |_| {})).unwrap();
     assert_eq!((settled.status(), scene.world.live_jobs(id)), (Status::Healthy, 1));
+}
+
+#[test]
+fn a_word_that_nothing_was_sent_outlives_another_process_s_save() {
+    let scene = Scene::new();
+    let service = scene.service(1);
+    let id = service.id;
+    scene.world.break_down(Faults { network_down: true, ..Faults::default() });
+    let mut errand = begin(&scene.process(), |engine| async move { engine.start(service, None).await });
+    until(&mut errand, Call::Save, 2);
+    scene.save_again(id);
+    let started = end(errand);
+    assert!(matches!(started, Err(EngineError::Submit(SubmitError::NotSent(_)))), "{started:?}");
+    assert_eq!(scene.history(id), [Status::Submitted, Status::Failed]);
+}
+
+#[test]
+fn a_tunnel_outlives_another_process_s_save() {
+    let scene = Scene::new();
+    let id = scene.healthy(1).id;
+    run(scene.quick().close_tunnel(id)).unwrap();
+    scene.world.advance(MINUTE);
+    let mut errand = begin(&scene.process(), |engine| async move { engine.open_tunnel(id).await });
+    until(&mut errand, Call::Ping, 1);
+    scene.save_again(id);
+    let opened = end(errand).unwrap();
+    let open: Vec<_> = scene.world.tunnels().into_iter().map(|(_, tunnel)| tunnel.port).collect();
+    assert_eq!(open, [opened.port], "nobody else has opened one");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use towline_core::engine::Engine;
 use towline_core::id::ServiceId;
 use towline_core::lifecycle::{Status, Terms};
-use towline_core::ports::{Clock as _, Ledger as _};
+use towline_core::ports::{Change, Clock as _, Ledger as _, SaveOutcome, Select};
 use towline_core::service::Service;
 use towline_core::testing::{Call, Errand, MemoryLedger, Process, World, sample_service};
 
@@ -42,6 +42,13 @@ impl Scene {
 
     pub(crate) fn healthy(&self, n: u32) -> Service {
         run(self.quick().start(self.service(n), Some(&mut |_| {}))).unwrap()
+    }
+
+    /// Another process saves a service as it is.
+    pub(crate) fn save_again(&self, id: ServiceId) {
+        let service = run(self.ledger.list(Select::Id(id))).unwrap().services.remove(0);
+        let saved = run(self.ledger.save(&[Change { service, event: None }])).unwrap();
+        assert!(matches!(saved[..], [SaveOutcome::Saved(_)]), "{saved:?}");
     }
 
     pub(crate) fn history(&self, id: ServiceId) -> Vec<Status> {
