@@ -8,7 +8,9 @@ use std::time::Duration;
 use towline_core::engine::{Engine, EngineError, Site};
 use towline_core::job::{ExitStatus, JobEnd, Outcome, Sight};
 use towline_core::lifecycle::{Cause, EndStatus, Refusal, Status, Terms};
-use towline_core::ports::{Clock as _, Ledger as _, MockTunnels, Select, SubmitError, TunnelError};
+use towline_core::ports::{
+    Clock as _, Ledger as _, MockClock, MockTunnels, Select, SubmitError, TunnelError,
+};
 use towline_core::service::Service;
 use towline_core::testing::{Behaviour, Faults, MemoryLedger, World, sample_service};
 
@@ -25,6 +27,14 @@ impl Story {
         let (world, ledger) = (World::new(), Arc::new(MemoryLedger::new()));
         let engine = world.engine("lab", Arc::clone(&ledger) as _);
         Self { world, ledger, engine }
+    }
+
+    fn site(&self) -> Site {
+        Site {
+            scheduler: Arc::clone(&self.world) as _,
+            tunnels: Arc::clone(&self.world) as _,
+            probe: Arc::clone(&self.world) as _,
+        }
     }
 
     /// Starts a service and waits; returns it with the statuses that were shown on the way.
@@ -288,11 +298,7 @@ async fn a_port_that_nobody_wanted_is_not_asked_for_twice() {
     let mut tunnels = MockTunnels::new();
     let taken = |_, _: &_, _, _: Option<&_>| Err(TunnelError::PortTaken { port: 40_000 });
     tunnels.expect_open().times(2).returning(taken);
-    let site = Site {
-        scheduler: Arc::clone(&story.world) as _,
-        tunnels: Arc::new(tunnels),
-        probe: Arc::clone(&story.world) as _,
-    };
+    let site = Site { tunnels: Arc::new(tunnels), ..story.site() };
     let engine = Engine::new("lab", site, Arc::clone(&story.ledger) as _, Arc::clone(&story.world) as _);
     let service = engine.start(story.service(1), None).await.unwrap();
     story.world.advance(MINUTE);
@@ -317,6 +323,22 @@ async fn get_job_returns_what_the_scheduler_says() {
     assert!(matches!(sighting.sight, Sight::Seen(report) if report.word == "RUNNING"));
     story.world.break_down(Faults { scheduler_down: true, ..Faults::default() });
     assert!(matches!(story.engine.get_job(service.id).await, Err(EngineError::Survey(_))));
+}
+
+#[tokio::test]
+async fn what_is_seen_counts_unless_the_clock_was_put_back_meanwhile() {
+    let story = Story::new();
+    let service = story.healthy().await;
+    let now = story.world.now();
+    for (answered, is_seen) in [(now, true), (now.plus(MINUTE), true), (now.minus(MINUTE), false)] {
+        let mut clock = MockClock::new();
+        let mut times = [now, answered].into_iter().chain(std::iter::repeat(answered));
+        clock.expect_now().returning(move || times.next().unwrap());
+        let engine = Engine::new("lab", story.site(), Arc::clone(&story.ledger) as _, Arc::new(clock));
+        engine.get_job(service.id).await.unwrap();
+        let recorded = story.ledger.list(Select::Id(service.id)).await.unwrap().services.remove(0);
+        assert_eq!(recorded.life.doubt.is_none(), is_seen, "{answered}");
+    }
 }
 
 #[tokio::test]
