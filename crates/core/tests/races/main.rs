@@ -157,11 +157,13 @@ fn a_tunnel_outlives_another_process_s_save() {
     run(scene.quick().close_tunnel(id)).unwrap();
     scene.world.advance(MINUTE);
     let mut errand = begin(&scene.process(), |engine| async move { engine.open_tunnel(id).await });
-    until(&mut errand, Call::Ping, 1);
+    until(&mut errand, Call::Open, 1);
+    until(&mut errand, Call::Save, 1);
+    let open = scene.world.tunnels();
     scene.save_again(id);
     let opened = end(errand).unwrap();
-    let open: Vec<_> = scene.world.tunnels().into_iter().map(|(_, tunnel)| tunnel.port).collect();
-    assert_eq!(open, [opened.port], "nobody else has opened one");
+    assert_eq!(open, [(id, opened)], "nobody else has opened one");
+    assert_eq!(open, scene.world.tunnels(), "and nobody has closed it");
 }
 
 #[test]
