@@ -161,6 +161,9 @@ fn a_stop_that_was_heard_is_not_overtaken_by_the_grace_period() {
     assert_eq!(waited.status(), Status::Starting);
     let cancelled = JobState::Ended(JobEnd { outcome: Outcome::Cancelled, exit: None, reason: None });
     assert_eq!(waited.observe(&seen(cancelled), at(701)).cause(), Some(&Cause::Requested));
+    let silent = starting().observe(&silence(), at(700));
+    let after = |delay| stop(&silent, delay, at(700)).observe(&seen(JobState::Running), at(701)).status();
+    assert_eq!((after(0), after(60)), (Status::Starting, Status::Timeout), "nor one that is due");
 }
 
 #[test]

@@ -44,7 +44,9 @@ impl Life {
         };
         let over = run.since.plus(self.terms.grace);
         let spent = ping.at >= over && run.verified_at >= Some(ping.at);
-        if silent && spent && run.is_verified(&self.terms, now) && !self.is_cancelled() {
+        // Who hears the cancel of a stop that is due ends as wished.
+        let stops = self.is_cancelled() || self.stop.as_ref().is_some_and(|stop| stop.is_due(now));
+        if silent && spent && run.is_verified(&self.terms, now) && !stops {
             self.end(EndStatus::Timeout, Cause::GraceSpent { grace: self.terms.grace }, now);
             if let Phase::Ended(ending) = &mut self.phase {
                 ending.owes_cancel = true;
