@@ -40,8 +40,8 @@ use world::Cluster;
 /// Processes, rare things on one history, and the clusters, of the walks of every day.
 const DAILY: [(usize, u8, &[Cluster]); 2] = [(1, 2, CLUSTERS.split_at(3).0), (2, 1, CLUSTERS.split_at(1).0)];
 /// And of those that take minutes.
-const DEEP: [(usize, u8, &[Cluster]); 4] =
-    [(1, 2, &CLUSTERS), (2, 1, &CLUSTERS), (1, 3, CLUSTERS.split_at(1).0), (2, 2, CLUSTERS.split_at(1).0)];
+const DEEP: [(usize, u8, &[Cluster]); 3] =
+    [(1, 2, &CLUSTERS), (2, 1, &CLUSTERS), (1, 3, CLUSTERS.split_at(1).0)];
 
 #[test]
 #[expect(
