@@ -124,8 +124,13 @@ pub(crate) fn incomplete(output: &ShellOutput) -> String {
 }
 
 /// A here-document that gives `text` to a command, whatever the text holds but NUL. The text ends in a newline.
+///
+/// No line of it begins like the delimiter, not even with its first character: where a line departs from a delimiter
+/// that it began like, dash (0.5.12, Debian 12's `sh`) loses a byte that is not ASCII.
 pub(crate) fn here_document(text: &str) -> String {
-    let mut delimiter = "END_OF_FILE".to_owned();
+    let is_free = |first: &char| *first != '\'' && !text.lines().any(|line| line.starts_with(*first));
+    let first = std::iter::once('E').chain('A'..='Z').chain('!'..='~').find(is_free).unwrap_or('E');
+    let mut delimiter = format!("{first}OF");
     while text.lines().any(|line| line == delimiter) {
         delimiter.push('_');
     }
@@ -197,9 +202,11 @@ mod tests {
 
     #[test]
     fn a_here_document_ends_only_at_its_end() {
-        assert_eq!(here_document("a"), "<<'END_OF_FILE'\na\nEND_OF_FILE\n");
-        assert_eq!(here_document("END_OF_FILE\n"), "<<'END_OF_FILE_'\nEND_OF_FILE\nEND_OF_FILE_\n");
-        assert_eq!(here_document(""), "<<'END_OF_FILE'\nEND_OF_FILE\n");
+        assert_eq!(here_document("a"), "<<'EOF'\na\nEOF\n");
+        assert_eq!(here_document("EOF\n"), "<<'AOF'\nEOF\nAOF\n");
+        assert_eq!(here_document(""), "<<'EOF'\nEOF\n");
+        let all: String = ('!'..='~').map(|first| format!("{first}OF\n")).collect();
+        assert_eq!(here_document(&all), format!("<<'EOF_'\n{all}EOF_\n"));
     }
 
     proptest! {
@@ -207,13 +214,22 @@ mod tests {
 
         #[test]
         fn a_shell_reads_a_here_document_as_it_was(
-            lines in prop::collection::vec(prop_oneof!["END_OF_FILE_{0,2}", "[^\u{0}]{0,9}"], 0..5),
+            lines in prop::collection::vec(prop_oneof!["[A-E]OF_{0,2}", "[^\u{0}]{0,9}"], 0..5),
             shell in prop::sample::select(vec!["sh", "bash"]),
         ) {
             let text = lines.join("\n");
             let output = Command::new(shell).args(["-c", &format!("cat {}", here_document(&text))]).output().unwrap();
             let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), text + newline);
+        }
+
+        #[test]
+        fn a_line_that_begins_like_the_delimiter_is_left_whole(
+            begin in "[EA]?O?F?", rest in "[é-\u{10ffff}]{1,3}", shell in prop::sample::select(vec!["sh", "bash"]),
+        ) {
+            let text = format!("{begin}{rest}\nEOF\n");
+            let output = Command::new(shell).args(["-c", &format!("cat {}", here_document(&text))]).output().unwrap();
+            prop_assert_eq!(String::from_utf8_lossy(&output.stdout), text);
         }
 
         #[test]

@@ -22,9 +22,9 @@ async fn one_command_writes_the_files_and_submits_the_job() {
         let host = LoginHost::with(shell, "~/.tow line");
         host.set("sbatch.out", "4711\n");
         let mut spec = spec();
-        let odd = "a 'b'\n$(id)\nEND_OF_FILE\n`x` \\ é";
+        let odd = "a 'b'\n$(id)\nEOF\n`x` \\ é";
         spec.env.insert("SECRET".into(), odd.into());
-        spec.command.push("END_OF_FILE\nEND_OF_FILE".into());
+        spec.command.push("EOF\nEOF".into());
         assert_eq!(host.slurm.submit(id(), &spec).await.unwrap(), JobId::new("4711"));
         assert_eq!(host.runs(), 1);
 
