@@ -126,7 +126,8 @@ pub(crate) fn incomplete(output: &ShellOutput) -> String {
 /// A here-document that gives `text` to a command, whatever the text holds but NUL. The text ends in a newline.
 ///
 /// No line of it begins like the delimiter, not even with its first character: where a line departs from a delimiter
-/// that it began like, dash (0.5.12, Debian 12's `sh`) loses a byte that is not ASCII.
+/// that it began like, dash (0.5.12, Debian 12's `sh`) loses a byte that is not ASCII. Only a text whose lines begin with
+/// every printable character of ASCII leaves no such delimiter.
 pub(crate) fn here_document(text: &str) -> String {
     let is_free = |first: &char| *first != '\'' && !text.lines().any(|line| line.starts_with(*first));
     let first = std::iter::once('E').chain('A'..='Z').chain('!'..='~').find(is_free).unwrap_or('E');
