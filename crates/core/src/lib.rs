@@ -23,3 +23,4 @@ pub mod testing;
 pub mod time;
 mod tunnel;
 pub mod walltime;
+pub mod why;

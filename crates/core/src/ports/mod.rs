@@ -4,6 +4,7 @@
 //! have done by then is said at the method.
 
 mod clock;
+mod inspector;
 mod ledger;
 mod probe;
 mod remote_shell;
@@ -12,6 +13,7 @@ mod service_files;
 mod tunnels;
 
 pub use clock::Clock;
+pub use inspector::{InspectError, Inspector};
 pub use ledger::{Change, DamagedRow, Ledger, LedgerError, Listing, SaveOutcome, Select};
 pub use probe::Probe;
 pub use remote_shell::{RemoteShell, ShellError, ShellOutput, ShellScript};
@@ -24,6 +26,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[cfg(any(test, feature = "testing"))]
 pub use self::{
-    clock::MockClock, ledger::MockLedger, probe::MockProbe, remote_shell::MockRemoteShell,
-    scheduler::MockScheduler, service_files::MockServiceFiles, tunnels::MockTunnels,
+    clock::MockClock, inspector::MockInspector, ledger::MockLedger, probe::MockProbe,
+    remote_shell::MockRemoteShell, scheduler::MockScheduler, service_files::MockServiceFiles,
+    tunnels::MockTunnels,
 };

@@ -1,0 +1,163 @@
+//! UNHEALTHY: where the chain from this machine to the server's answer breaks.
+
+use super::evidence::Evidence;
+use super::explanation::{Explanation, Outlook, Topic};
+use crate::job::{JobState, Place};
+use crate::known_job::Job;
+use crate::lifecycle::{Echo, Life};
+use crate::service::Service;
+
+/// Links of the chain, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Link {
+    Login,
+    Job,
+    Node,
+    Port,
+    Http,
+    /// No link: it answers, and only the scheduler's word is missing.
+    Word,
+}
+
+/// Where it breaks, in words, and what to do.
+struct Break {
+    link: Link,
+    meaning: String,
+    advice: String,
+}
+
+/// Of a service that answered once and does not now.
+pub(super) fn unhealthy(service: &Service, job: &Job, evidence: &Evidence) -> Explanation {
+    let (name, life) = (&service.spec.name, &service.life);
+    let found = find(service, job, evidence);
+    let sentence = format!("service {name} is unhealthy since {}: {}", life.since, found.meaning);
+    let told = Explanation::new(sentence, Outlook::Blocked, found.advice).found(
+        Topic::Job,
+        format!("job {} is {}", job.id, job.word.as_deref().unwrap_or("in an unknown state")),
+    );
+    let told = links(told, life, job, evidence);
+    if found.link >= Link::Port { told.with_log(evidence) } else { told }
+}
+
+/// What is known of each link.
+pub(super) fn links(told: Explanation, life: &Life, job: &Job, evidence: &Evidence) -> Explanation {
+    let doubt = life.doubt.as_ref().map(|doubt| doubt.why.clone());
+    let login = match (evidence.reached, doubt) {
+        (Some(true), _) if !evidence.is_local => Some("the cluster answers".to_owned()),
+        (Some(false), doubt) => Some(doubt.unwrap_or_else(|| "the cluster does not answer".to_owned())),
+        (_, doubt) => doubt,
+    };
+    let node = match (&job.node, &evidence.node) {
+        (Some(node), Some(state)) => Some(format!("{node} is {state}")),
+        (Some(node), None) => Some(node.clone()),
+        (None, _) => None,
+    };
+    let http = life.ping.as_ref().map(|ping| match &ping.echo {
+        Echo::Answered => format!("answered at {}", ping.at),
+        Echo::Silent(what) | Echo::NoRoute(what) => format!("{what}, at {}", ping.at),
+    });
+    told.found_some(Topic::Login, login)
+        .found_some(Topic::Node, node)
+        .found_some(Topic::Port, job.place().map(port))
+        .found_some(Topic::Http, http)
+}
+
+fn port(place: &Place) -> String {
+    let Place { host, port, listening, loopback, .. } = place;
+    match (listening, loopback) {
+        (false, _) => format!("{host}:{port}, where nothing listens yet"),
+        (true, true) => format!("{host}:{port}, on the loopback interface only"),
+        (true, false) => format!("{host}:{port}"),
+    }
+}
+
+/// Finds the first link that is broken. The words of a ping are those of the probe: an HTTP status, a refused
+/// connection, no answer in time.
+fn find(service: &Service, job: &Job, evidence: &Evidence) -> Break {
+    let (name, life, profile) = (&service.spec.name, &service.life, &service.spec.profile);
+    if evidence.reached == Some(false) {
+        let why = life.doubt.as_ref().map_or_else(String::new, |doubt| format!(": {}", doubt.why));
+        return Break {
+            link: Link::Login,
+            meaning: format!("the cluster cannot be reached{why}; the job may well go on"),
+            advice: format!("nothing is lost; `towline doctor --profile {profile}` checks the way there"),
+        };
+    }
+    if let Some(found) = broken_job(name.as_str(), job) {
+        return found;
+    }
+    let place =
+        job.place().map_or_else(|| "its server".to_owned(), |place| format!("{}:{}", place.host, place.port));
+    match life.ping.as_ref().map(|ping| (&ping.echo, ping.counted)) {
+        Some((Echo::NoRoute(why), _)) => no_route(why, &place, evidence, profile),
+        Some((Echo::Silent(what), _)) => silent(name.as_str(), what, &place, evidence),
+        Some((Echo::Answered, false)) => Break {
+            link: Link::Word,
+            meaning: "something answers, but the scheduler has not confirmed the job lately".to_owned(),
+            advice: format!("wait until the scheduler answers; `towline refresh {name}` asks it again"),
+        },
+        Some((Echo::Answered, true)) | None => Break {
+            link: Link::Port,
+            meaning: "the server has not answered in this run of the job".to_owned(),
+            advice: format!("wait, or follow it with `towline logs -f {name}`"),
+        },
+    }
+}
+
+fn broken_job(name: &str, job: &Job) -> Option<Break> {
+    let (meaning, advice) = match job.state.as_ref()? {
+        JobState::Running if job.run.is_some() => return None,
+        JobState::Suspended => ("is suspended and makes no progress", "wait until it is resumed"),
+        JobState::Leaving => ("is ending", "wait until it is known how"),
+        JobState::Queued => ("is back in the queue", "wait until it runs again; the URL stays the same"),
+        JobState::Configuring | JobState::Running => {
+            ("has its nodes, and its command does not run yet", "wait")
+        }
+        JobState::Ended(_) => ("has ended", "ask again"),
+    };
+    Some(Break {
+        link: Link::Job,
+        meaning: format!("job {} {meaning}", job.id),
+        advice: format!("{advice}; `towline show {name}` tells all that is known of it"),
+    })
+}
+
+fn no_route(why: &str, place: &str, evidence: &Evidence, profile: &str) -> Break {
+    let (link, meaning, advice) = if why.contains("prohibited") {
+        let advice =
+            "the cluster's sshd must permit forwarding: ask its administrators, or use another login host";
+        (Link::Login, format!("the login host forwards no connection: {why}"), advice.to_owned())
+    } else if why.contains("cannot be reached from the ssh host") {
+        let node = evidence.node.as_ref().map(|state| format!("; its node is {state}")).unwrap_or_default();
+        (
+            Link::Node,
+            format!("{why}{node}"),
+            "wait; if its node is down, the scheduler ends or requeues the job".to_owned(),
+        )
+    } else {
+        let advice = format!("nothing is lost; `towline doctor --profile {profile}` checks the way there");
+        (Link::Login, format!("there is no way to {place}: {why}"), advice)
+    };
+    Break { link, meaning, advice }
+}
+
+fn silent(name: &str, what: &str, place: &str, evidence: &Evidence) -> Break {
+    let logs = format!("look at its log with `towline logs {name}`");
+    let clue = evidence.log.as_deref().and_then(super::clues::find);
+    let advice = clue.map_or(logs, |clue| clue.advice.to_owned());
+    if what.contains("HTTP status") {
+        return Break {
+            link: Link::Http,
+            meaning: format!("its server answers on {place}, but not with a 2xx: {what}"),
+            advice,
+        };
+    }
+    if what.contains("refused") {
+        return Break {
+            link: Link::Port,
+            meaning: format!("nothing listens on {place} any more: {what}, while the job goes on"),
+            advice,
+        };
+    }
+    Break { link: Link::Http, meaning: format!("{place} is reached, and no response comes: {what}"), advice }
+}

@@ -1,0 +1,8 @@
+//! The explanations: every word of Slurm's, every state, the words of logs, and whatever else may come.
+
+mod ends;
+mod logs;
+mod reasons;
+mod states;
+mod support;
+mod whatever;

@@ -1,0 +1,134 @@
+//! SUBMITTED to UNHEALTHY: what goes on, and where it breaks.
+
+use std::time::Duration;
+
+use towline_core::job::JobState;
+use towline_core::lifecycle::{Absence, Echo, Job, Phase, PingRecord, Stage, StopWish};
+use towline_core::testing::sample_service;
+use towline_core::why::{Evidence, Outlook, Topic};
+
+use crate::support::{NOW, ago, assert_says, at, doubt, job, log, on, running, unhealthy, waiting, why};
+
+fn reached() -> Evidence {
+    Evidence { reached: Some(true), ..Evidence::default() }
+}
+
+fn unreached() -> Evidence {
+    Evidence { reached: Some(false), ..Evidence::default() }
+}
+
+#[test]
+fn a_submission_that_is_being_settled_says_so_and_for_how_long() {
+    let mut service = sample_service(1, "web");
+    service.life.phase = Phase::Sending { since: ago(200) };
+    service.life.absence = Some(Absence { since: ago(100), told_since: None });
+    service.life.terms.settle = Duration::from_secs(300);
+    let told = why(&service, &reached());
+    assert_says(
+        &told.sentence,
+        &["is being submitted", "its answer is lost", "none is submitted again before"],
+    );
+    assert_says(&told.advice, &["for 3 min more", "towline stop web", "cancels whatever appears"]);
+    assert_eq!(told.outlook, Outlook::Waits);
+    service.life.phase = Phase::Intent;
+    assert_says(&why(&service, &reached()).sentence, &["nothing is sent to the scheduler yet"]);
+    let accepted = at(Stage::Accepted, Job { state: None, ..job(JobState::Queued, "x") });
+    assert_says(&why(&accepted, &reached()).sentence, &["accepted as job 7", "not seen in the queue yet"]);
+}
+
+#[test]
+fn a_start_is_told_with_its_time_its_grace_and_its_log() {
+    let mut service = at(Stage::Starting, running());
+    service.life.terms.grace = Duration::from_secs(160);
+    let told = why(&service, &log("loading shards 1/9\nloading shards 2/9\n"));
+    assert_says(&told.sentence, &["job 7 runs on c1 for 100 s", "has not answered"]);
+    assert_eq!(on(&told, Topic::Grace), Some("60 s left of 2 min"));
+    assert_says(on(&told, Topic::Run).unwrap(), &["for 100 s"]);
+    assert_eq!(told.log, ["loading shards 1/9", "loading shards 2/9"]);
+    assert_eq!(on(&told, Topic::Port), Some("c1:4711"));
+    service.life.terms.grace = Duration::from_secs(100);
+    assert_says(on(&why(&service, &reached()), Topic::Grace).unwrap(), &["are over"]);
+    let told = why(&service, &log("ModuleNotFoundError: No module named 'torch'"));
+    assert_says(&told.sentence, &["its log says that a Python module is missing"]);
+    assert_says(&told.advice, &["--setup"]);
+}
+
+#[test]
+fn nodes_that_are_not_ready_take_no_grace() {
+    let told = why(&at(Stage::Starting, job(JobState::Configuring, "CONFIGURING")), &reached());
+    assert_says(&told.sentence, &["job 7 is CONFIGURING", "its command does not run"]);
+    assert_eq!(on(&told, Topic::Grace), None);
+}
+
+#[test]
+fn what_is_healthy_needs_nothing() {
+    let mut service = at(Stage::Healthy, running());
+    service.life.ping = Some(PingRecord { at: ago(3), echo: Echo::Answered, counted: true });
+    let told = why(&service, &reached());
+    assert_says(&told.sentence, &["service web is healthy", "for 50 s"]);
+    assert_eq!((told.outlook, on(&told, Topic::Http)), (Outlook::Fine, Some("answered 3 s ago")));
+    assert_says(&told.advice, &["nothing needs to be done"]);
+    assert_eq!(on(&told, Topic::Age), None);
+}
+
+/// The words are those of the probe and of the engine's doubts.
+#[test]
+fn the_first_link_that_breaks_is_named() {
+    let silent = |what: &str| unhealthy(Echo::Silent(what.into()));
+    let no_route = |what: &str| unhealthy(Echo::NoRoute(what.into()));
+    let cases = [
+        (silent("HTTP status 503"), "its server answers on c1:4711, but not with a 2xx: HTTP status 503"),
+        (silent("c1:4711 refused the connection"), "nothing listens on c1:4711 any more"),
+        (silent("no answer within 5 s"), "c1:4711 is reached, and no response comes: no answer within 5 s"),
+        (
+            no_route("c1:4711 cannot be reached from the ssh host: No route to host"),
+            "c1:4711 cannot be reached from the ssh host: No route to host; its node is down* (Not responding)",
+        ),
+        (no_route("open failed: administratively prohibited"), "the login host forwards no connection"),
+        (no_route("no ssh master answers"), "there is no way to c1:4711: no ssh master answers"),
+        (unhealthy(Echo::Answered), "the scheduler has not confirmed the job lately"),
+    ];
+    let evidence = Evidence { node: Some("down* (Not responding)".into()), ..reached() };
+    for (service, expected) in cases {
+        let told = why(&service, &evidence);
+        assert_says(&told.sentence, &["service web is unhealthy since", expected]);
+        assert_eq!(on(&told, Topic::Node), Some("c1 is down* (Not responding)"));
+        assert_eq!((on(&told, Topic::Login), told.outlook), (Some("the cluster answers"), Outlook::Blocked));
+    }
+    let gone = at(Stage::Unhealthy, job(JobState::Queued, "PENDING"));
+    assert_says(&why(&gone, &evidence).sentence, &["job 7 is back in the queue"]);
+    let still = Job { state: Some(JobState::Suspended), ..running() };
+    assert_says(&why(&at(Stage::Unhealthy, still), &evidence).sentence, &["job 7 is suspended"]);
+}
+
+#[test]
+fn a_cluster_out_of_reach_breaks_the_first_link_and_gives_ages() {
+    let mut service = unhealthy(Echo::NoRoute("the ssh host does not answer".into()));
+    service.life.doubt = doubt("failed to reach login: timed out");
+    service.life.observed_at = Some(ago(90));
+    let told = why(&service, &unreached());
+    assert_says(&told.sentence, &["the cluster cannot be reached: failed to reach login: timed out"]);
+    assert_says(&told.advice, &["towline doctor --profile"]);
+    assert_says(on(&told, Topic::Age).unwrap(), &["last known 90 s ago"]);
+    let mut waits = waiting("Resources");
+    waits.life.observed_at = None;
+    let told = why(&waits, &unreached());
+    assert_says(&told.sentence, &["what it asks for is in use by other jobs"]);
+    assert_eq!(on(&told, Topic::Age), Some("nothing of it was ever seen"));
+    waits.life.doubt = doubt("the scheduler gave no answer");
+    assert!(on(&why(&waits, &reached()), Topic::Age).is_some(), "a doubt makes what is known old");
+}
+
+#[test]
+fn a_stop_that_was_asked_for_is_told() {
+    let mut service = waiting("Resources");
+    let status = towline_core::lifecycle::EndStatus::Stopped;
+    service.life.stop =
+        Some(StopWish { asked_at: ago(5), due: NOW, status, cancelled_at: None, failed: None });
+    assert_says(on(&why(&service, &reached()), Topic::Stop).unwrap(), &["asked for at", "due at"]);
+    service.life.stop.as_mut().unwrap().failed = doubt("scancel did not answer");
+    assert_says(
+        on(&why(&service, &reached()), Topic::Stop).unwrap(),
+        &["does not get through: scancel did not"],
+    );
+}
