@@ -6,13 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use towline_core::id::{JobId, ServiceId};
 use towline_core::ports::{
-    BoxError, CancelError, FilesError, LogChunk, LogFrom, RemoteShell, Scheduler, ServiceFiles, ShellError,
-    ShellOutput, ShellScript, Subject, SubmitError, Survey, SurveyError,
+    BoxError, CancelError, FilesError, InspectError, Inspector, LogChunk, LogFrom, RemoteShell, Scheduler,
+    ServiceFiles, ShellError, ShellOutput, ShellScript, Subject, SubmitError, Survey, SurveyError,
 };
+use towline_core::service::Service;
 use towline_core::spec::{ServiceSpec, SpecError};
+use towline_core::why::Evidence;
 
 use crate::command::probe::{self, ClusterProbe};
-use crate::command::{cancel, log, remove, submit, survey};
+use crate::command::{cancel, inspect, log, remove, submit, survey};
 use crate::home::Home;
 use crate::{script, sight};
 
@@ -128,5 +130,15 @@ impl ServiceFiles for Slurm {
         let text = remove::script(id, &self.config.home);
         let output = self.run(text, self.config.query_time).await;
         remove::read(&output.map_err(|error| FilesError::Unreachable(Box::new(error)))?, &self.config.home)
+    }
+}
+
+#[async_trait]
+impl Inspector for Slurm {
+    async fn inspect(&self, service: &Service) -> Result<Evidence, InspectError> {
+        let text = inspect::script(service, &self.config.home, self.query_seconds());
+        // The first question, and the short ones after it.
+        let output = self.run(text, self.config.query_time * 3).await;
+        inspect::read(service.id, &output.map_err(|error| InspectError::Unreachable(Box::new(error)))?)
     }
 }

@@ -192,7 +192,7 @@ impl Accounting {
 }
 
 /// The words of a command that failed, or what its exit code tells.
-fn failure(command: &str, code: &str, output: &ShellOutput) -> String {
+pub(super) fn failure(command: &str, code: &str, output: &ShellOutput) -> String {
     let words = frame::words(output, command);
     match (words.is_empty(), code) {
         (true, "124" | "137") => format!("{command} did not answer in time"),

@@ -19,6 +19,28 @@ pub(crate) fn epoch(text: &str) -> Option<i64> {
     told(text)?.parse().ok().filter(|&seconds| seconds > 0)
 }
 
+/// An amount of memory in bytes, such as `100M`, `1.50G` or `102400K`. Before 21.08 `ReqMem` ends in `n` or `c`, for
+/// each node or CPU (sacct(1)).
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().trim_end_matches(['n', 'c']);
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let power = match &text[number.len()..] {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        "P" => 50,
+        _ => return None,
+    };
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let decimals = decimals.get(..2).unwrap_or(decimals);
+    let scale = 10_u128.pow(u32::try_from(decimals.len()).ok()?);
+    let hundredths =
+        u128::from(whole.parse::<u64>().ok()?) * scale + u128::from(decimals.parse::<u64>().ok()?);
+    u64::try_from((hundredths << power) / scale).ok()
+}
+
 /// Whether Slurm could print this as the number of a job.
 pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
@@ -76,6 +98,16 @@ mod tests {
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [ID, other]);
         assert!(tokens(&ID.to_uppercase()).is_empty());
         assert!(tokens("--------é---------------é----------------").is_empty());
+    }
+
+    #[test]
+    fn memory_is_told_in_units_of_1024() {
+        let told = ["0", "100M", "100Mn", "100Mc", "1.50G", "102400K", "3T"].map(bytes);
+        let expected = [0, 100 << 20, 100 << 20, 100 << 20, 3 << 29, 100 << 20, 3 << 40];
+        assert_eq!(told, expected.map(Some));
+        for none in ["", "M", "1.M", "x", "-1M", "1E", "99999999999999999999", "18446744073709551615P"] {
+            assert_eq!(bytes(none), None, "{none}");
+        }
     }
 
     #[test]

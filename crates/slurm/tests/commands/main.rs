@@ -4,6 +4,7 @@
 mod directives;
 mod files;
 mod garbage;
+mod inspect;
 mod submit;
 mod support;
 mod survey;

@@ -25,7 +25,7 @@ const TOOLS: [&str; 21] = [
     "awk", "bash", "cat", "date", "env", "find", "grep", "head", "hostname", "id", "mkdir", "mv", "rm",
     "sed", "sh", "sleep", "tail", "timeout", "touch", "wc", "xargs",
 ];
-const COMMANDS: [&str; 5] = ["sbatch", "squeue", "sacct", "scancel", "sinfo"];
+const COMMANDS: [&str; 7] = ["sbatch", "squeue", "sacct", "scancel", "sinfo", "scontrol", "sacctmgr"];
 
 /// The host: a directory with `bin`, `tools`, `fake` and the user's `home`.
 pub(crate) struct LoginHost {
@@ -189,7 +189,7 @@ pub(crate) fn accounting_line(id: &str, job: &str, word: &str) -> String {
 }
 
 /// Fields as Slurm's commands print them for the survey: each is ended by a separator.
-fn record(fields: &[&str]) -> String {
+pub(crate) fn record(fields: &[&str]) -> String {
     fields.iter().flat_map(|field| [*field, "\u{1f}"]).collect()
 }
 
