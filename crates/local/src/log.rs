@@ -27,6 +27,16 @@ pub(crate) fn read(path: &Path, from: LogFrom) -> io::Result<LogChunk> {
     Ok(LogChunk { bytes, next })
 }
 
+/// Reads the last `most` bytes.
+pub(crate) fn end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut log = File::open(path)?;
+    let length = log.metadata()?.len();
+    log.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    log.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Where the last `lines` lines begin. The end of the file ends its last line, with or without a newline.
 fn tail(log: &mut File, length: u64, lines: u32) -> io::Result<u64> {
     if lines == 0 {
@@ -89,6 +99,16 @@ mod tests {
         assert_eq!(read_text("abc", LogFrom::Offset(1)), ("bc".into(), 3));
         assert_eq!(read_text("abc", LogFrom::Offset(3)), (String::new(), 3));
         assert_eq!(read_text("abc", LogFrom::Offset(9)), ("abc".into(), 3), "a log that has shrunk");
+    }
+
+    #[test]
+    fn the_end_is_as_long_as_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "abc").unwrap();
+        for (most, expected) in [(0, ""), (2, "bc"), (3, "abc"), (9, "abc")] {
+            assert_eq!(end(&path, most).unwrap(), expected.as_bytes(), "{most}");
+        }
     }
 
     #[test]

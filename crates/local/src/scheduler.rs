@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 use towline_core::id::{JobId, ServiceId};
 use towline_core::ports::{
-    BoxError, CancelError, FilesError, LogChunk, LogFrom, Scheduler, ServiceFiles, Subject, SubmitError,
-    Survey, SurveyError,
+    BoxError, CancelError, FilesError, InspectError, Inspector, LogChunk, LogFrom, Scheduler, ServiceFiles,
+    Subject, SubmitError, Survey, SurveyError,
 };
+use towline_core::service::Service;
 use towline_core::spec::{ServiceSpec, SpecError};
+use towline_core::why::Evidence;
 
 use crate::job::JobKey;
 use crate::store::ServiceDir;
@@ -18,6 +20,9 @@ use crate::{cancel, check, log, process, submit, survey};
 
 /// How often a log is looked at while it is waited for.
 const LOG_PAUSE: Duration = Duration::from_millis(100);
+
+/// How much of the end of a log is read for an explanation, in bytes.
+const LOG_END: u64 = 64 << 10;
 
 /// Runs services on this machine. Each has a directory of its own, which is all that is kept of it: any later
 /// program with the same root finds the same services.
@@ -103,6 +108,21 @@ impl ServiceFiles for LocalScheduler {
     async fn remove(&self, id: ServiceId) -> Result<(), FilesError> {
         let dir = self.dir(id);
         spawn_blocking(move || remove(&dir, id)).await.map_err(failed)?.map_err(FilesError::Failed)
+    }
+}
+
+#[async_trait]
+impl Inspector for LocalScheduler {
+    async fn inspect(&self, service: &Service) -> Result<Evidence, InspectError> {
+        let path = self.dir(service.id).log();
+        let read = spawn_blocking(move || log::end(&path, LOG_END)).await;
+        let mut evidence = Evidence { reached: Some(true), is_local: true, ..Evidence::default() };
+        match read.map_err(|error| InspectError::Unreachable(error.into()))? {
+            Ok(bytes) => evidence.log = Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => evidence.gaps.push(format!("failed to read the log: {error}")),
+        }
+        Ok(evidence)
     }
 }
 
