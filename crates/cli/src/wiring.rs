@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use towline_core::engine::{Engine, Site};
 use towline_core::id::ServiceId;
-use towline_core::ports::{Clock, Ledger, RemoteShell, ServiceFiles};
+use towline_core::ports::{Clock, Inspector, Ledger, RemoteShell, ServiceFiles};
 use towline_core::spec::ServiceSpec;
 use towline_core::time::Timestamp;
 use towline_local::{DirectTunnels, LocalScheduler, LocalShell};
@@ -58,6 +58,8 @@ pub(crate) struct Target {
     pub(crate) engine: Engine,
     /// Their logs.
     pub(crate) files: Arc<dyn ServiceFiles>,
+    /// Looks at them more closely.
+    pub(crate) inspector: Arc<dyn Inspector>,
 }
 
 /// A Slurm cluster and the login to it.
@@ -93,7 +95,7 @@ pub(crate) async fn open_ledger(config: &Config, paths: &Paths) -> Outcome<Arc<d
     Ok(Arc::new(Store::open(&location).await?))
 }
 
-/// The engine and the files of a profile. Connects to nothing yet.
+/// The engine, the files and the inspector of a profile. Connects to nothing yet.
 ///
 /// # Errors
 /// [`Kind::Config`] if the profile cannot be used.
@@ -105,10 +107,11 @@ pub(crate) fn target(
     clock: Arc<dyn Clock>,
 ) -> Outcome<Target> {
     let probe = Arc::new(HttpProbe::new(PING));
-    let (site, files): (Site, Arc<dyn ServiceFiles>) = match profile.kind {
+    let (site, files, inspector): (Site, Arc<dyn ServiceFiles>, Arc<dyn Inspector>) = match profile.kind {
         ProfileKind::Local => {
             let local = Arc::new(LocalScheduler::new(local_root(profile, paths)?));
-            (Site { scheduler: local.clone(), tunnels: Arc::new(DirectTunnels), probe }, local)
+            let site = Site { scheduler: local.clone(), tunnels: Arc::new(DirectTunnels), probe };
+            (site, local.clone(), local)
         }
         ProfileKind::Slurm => {
             let Cluster { slurm, master, .. } =
@@ -119,10 +122,10 @@ pub(crate) fn target(
                 }
                 None => Site { scheduler: slurm.clone(), tunnels: Arc::new(DirectTunnels), probe },
             };
-            (site, slurm)
+            (site, slurm.clone(), slurm)
         }
     };
-    Ok(Target { engine: Engine::new(name, site, ledger, clock), files })
+    Ok(Target { engine: Engine::new(name, site, ledger, clock), files, inspector })
 }
 
 /// The cluster of a Slurm profile. Connects to nothing yet.

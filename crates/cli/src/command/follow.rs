@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use towline_core::id::ServiceId;
-use towline_core::job::Outcome as JobOutcome;
-use towline_core::lifecycle::{Cause, Echo, Status};
+use towline_core::lifecycle::Status;
 use towline_core::ports::LogFrom;
 use towline_core::service::Service;
+use towline_core::why::{Evidence, explain};
 
 use crate::app::App;
 use crate::config::{Kind as ProfileKind, Span};
@@ -96,13 +96,16 @@ pub(super) async fn ended_failure(app: &App, service: &Service) -> Failure {
     let (name, why) = (&service.spec.name, service.life.why());
     let mut failure =
         Failure::new(Kind::Unhealthy, format!("service {name} ended as {}: {why}", service.status()));
-    if let Some(log) = end_of_log(app, service).await {
+    let log = end_of_log(app, service).await;
+    let is_local =
+        app.config.profiles.get(&service.spec.profile).is_some_and(|p| p.kind == ProfileKind::Local);
+    let evidence = Evidence { is_local, log: log.clone(), ..Evidence::default() };
+    if let Some(log) = log {
         failure = failure.excerpt("the end of its log", log);
     }
-    match ending_hint(app, service) {
-        Some(hint) => failure.hint(hint),
-        None => failure.hint(format!("`towline logs {name}` prints all of its output")),
-    }
+    failure
+        .hint(format!("`towline why {name}` tells more"))
+        .hint(explain(service, &evidence, app.now()).advice)
 }
 
 async fn end_of_log(app: &App, service: &Service) -> Option<String> {
@@ -111,48 +114,6 @@ async fn end_of_log(app: &App, service: &Service) -> Option<String> {
     let chunk = tokio::time::timeout(LOG_PATIENCE, read).await.ok()?.ok()?;
     let text = String::from_utf8_lossy(&chunk.bytes).trim_end().to_owned();
     (!text.is_empty()).then_some(text)
-}
-
-/// What may help against such an end.
-fn ending_hint(app: &App, service: &Service) -> Option<String> {
-    let local = app.config.profiles.get(&service.spec.profile).is_some_and(|p| p.kind == ProfileKind::Local);
-    Some(match service.life.cause()? {
-        Cause::GraceSpent { .. } => silence_hint(service, local),
-        Cause::Job(end) => match end.outcome {
-            JobOutcome::Completed => {
-                "a service's command must stay in the foreground for as long as it serves".to_owned()
-            }
-            JobOutcome::OutOfMemory => "ask for more with --mem".to_owned(),
-            JobOutcome::TimeLimit | JobOutcome::Deadline => "ask for more with --time".to_owned(),
-            JobOutcome::Preempted => "let the scheduler start it again with --requeue".to_owned(),
-            JobOutcome::Cancelled | JobOutcome::Failed | JobOutcome::NodeFail | JobOutcome::BootFail => {
-                return None;
-            }
-        },
-        Cause::Requested | Cause::Refused(_) | Cause::NotSent(_) | Cause::Vanished => return None,
-    })
-}
-
-/// What may help when a server was never heard.
-fn silence_hint(service: &Service, local: bool) -> String {
-    let place = service.life.phase.job().and_then(|job| job.place());
-    match place.filter(|place| place.listening) {
-        None => "the server never listened on its port: let it take the port from '{port}' in its command or from \
-                 $PORT, or give it more time with --grace"
-            .to_owned(),
-        Some(place) if place.loopback && !local => format!(
-            "the server listens on the loopback interface of {} only, out of reach: let it bind 0.0.0.0",
-            place.host
-        ),
-        Some(_) => {
-            let health = &service.spec.health;
-            let said = match service.life.ping.as_ref().map(|ping| &ping.echo) {
-                Some(Echo::Silent(what) | Echo::NoRoute(what)) => format!(" (last: {what})"),
-                Some(Echo::Answered) | None => String::new(),
-            };
-            format!("nothing answered {health} with a 2xx{said}: name another path with --health, or more time with --grace")
-        }
-    }
 }
 
 /// The failure of a wait that took too long.

@@ -20,5 +20,6 @@ mod tunnel;
 mod url;
 mod verb;
 mod wait;
+mod why;
 
 pub(crate) use verb::Verb;

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::{
     completion, config, doctor, events, logs, ls, man, profile, profile_import, prune, refresh, rm, run,
-    show, stop, tunnel, url, wait,
+    show, stop, tunnel, url, wait, why,
 };
 use crate::app::App;
 use crate::config::Flags;
@@ -18,6 +18,7 @@ pub(crate) enum Verb {
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),
     Show(show::ShowArgs),
+    Why(why::WhyArgs),
     Events(events::EventsArgs),
     Logs(logs::LogsArgs),
     Url(url::UrlArgs),
@@ -51,6 +52,7 @@ impl Verb {
             }
             Self::Ls(args) => block_on(ls::ls(&load()?, &args)),
             Self::Show(args) => block_on(show::show(&load()?, &args)),
+            Self::Why(args) => block_on(why::why(&load()?, &args)),
             Self::Events(args) => block_on(events::events(&load()?, &args)),
             Self::Logs(args) => block_on(logs::logs(&load()?, &args)),
             Self::Url(args) => block_on(url::url(&load()?, &args)),

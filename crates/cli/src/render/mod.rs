@@ -5,10 +5,12 @@ mod live;
 mod service;
 mod table;
 mod terminal;
+mod why;
 mod words;
 
 pub(crate) use live::Live;
 pub(crate) use service::{Row, ServiceView, details, ended_at, listing};
 pub(crate) use table::Columns;
 pub(crate) use terminal::Terminal;
+pub(crate) use why::{WhyView, answer};
 pub(crate) use words::{age, clean, clean_line, moment};

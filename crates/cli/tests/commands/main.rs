@@ -5,6 +5,7 @@
 mod configuration;
 mod errors;
 mod life;
+mod why;
 mod world;
 
 /// A file that is not listed above would never run.
