@@ -95,7 +95,7 @@ fn what_the_cluster_refuses_in_its_own_words() {
 fn names_that_nobody_has() {
     let lab = Lab::new();
     lab.run("llama", &["--detach", "--sbatch-arg=--hold", "--", "true"]).ok();
-    for verb in ["show", "events", "logs", "url", "wait", "stop", "rm", "refresh"] {
+    for verb in ["show", "why", "events", "logs", "url", "wait", "stop", "rm", "refresh"] {
         lab.towline(&[verb, "lama"]).fails(4, &["there is no service lama", "hint: did you mean llama?"]);
         lab.towline(&[verb, "zzzzzz"]).fails(4, &["towline ls --all"]);
     }

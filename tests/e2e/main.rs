@@ -21,6 +21,7 @@ mod model;
 mod scheduler_contract;
 mod slurm_options;
 mod terminal;
+mod why;
 
 #[test]
 fn no_file_is_forgotten() {

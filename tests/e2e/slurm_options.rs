@@ -46,10 +46,10 @@ fn assert_fields(found: &BTreeMap<String, String>, expected: &[(&str, &str)]) {
 }
 
 /// Something that root sets up and takes away again when this is dropped.
-struct Setting(&'static [&'static str]);
+pub(crate) struct Setting(&'static [&'static str]);
 
 impl Setting {
-    fn new(set: &[&str], unset: &'static [&'static str]) -> Self {
+    pub(crate) fn new(set: &[&str], unset: &'static [&'static str]) -> Self {
         on("ctl").run(set).ok();
         Self(unset)
     }
