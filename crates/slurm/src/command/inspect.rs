@@ -39,7 +39,7 @@ waiting() {
   section squeue
   rows=$(bounded "$seconds" squeue --me -t all -h -o "$format")
   answer $? squeue || return
-  row=$(printf '%s\n' "$rows" | grep -F -e "-$token$unit" | head -n 1)
+  row=$(printf '%s\n' "$rows" | grep -e "-$token$unit\$" | head -n 1)
   [ -n "$row" ] || return
   say "Q$row"
   IFS=$unit read -r id state reason start priority partition account user qos rest <<END_OF_ROW
@@ -293,4 +293,43 @@ fn read_gap(line: &str, output: &ShellOutput) -> Option<String> {
     let (section, code) = line.split_once(' ')?;
     let words = survey::failure(section, code, output);
     (!sacct::is_disabled(&words)).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ID, record};
+    use proptest::prelude::*;
+
+    fn answer(stdout: &str) -> Result<Evidence, InspectError> {
+        read(ID.parse().unwrap(), &ShellOutput { stdout: stdout.into(), stderr: Vec::new(), code: 0 })
+    }
+
+    #[test]
+    fn a_row_of_another_name_tells_nothing() {
+        let row = |name: &str| {
+            let mut fields = ["x"; 20];
+            (fields[1], fields[2], fields[19]) = ("PENDING", "Resources", name);
+            format!("motd\n\u{1e}Q{}\n\u{1e}.\n", record(&fields))
+        };
+        assert_eq!(answer(&row(&format!("web-{ID}"))).unwrap().reason.as_deref(), Some("Resources"));
+        assert_eq!(answer(&row("web")).unwrap(), Evidence { reached: Some(true), ..Evidence::default() });
+    }
+
+    #[test]
+    fn an_answer_cut_short_is_an_error() {
+        assert!(matches!(answer("\u{1e}p1 2\n"), Err(InspectError::Garbled { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read(
+            lines in prop::collection::vec("[QpPLNAgl.x]?(\u{1f}|=|\\||[a-z0-9 ]){0,30}", 0..9), stdout: Vec<u8>
+        ) {
+            let lines: String = lines.iter().map(|line| format!("\u{1e}{line}\n")).collect();
+            let whole = answer(&(lines + "\u{1e}.\n"));
+            prop_assert!(whole.is_ok());
+            drop(answer(&String::from_utf8_lossy(&stdout)));
+        }
+    }
 }

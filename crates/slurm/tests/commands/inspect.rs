@@ -175,6 +175,7 @@ async fn what_fails_is_told_and_harms_nothing_else() {
 
     let host = LoginHost::new();
     host.set("squeue.code", "1");
+    host.set("squeue.out", &row("PENDING", "Resources", "N/A", "cpu", "1:00"));
     let evidence = look(&host, &waiting()).await;
     assert_eq!(evidence.gaps, ["squeue failed with exit code 1"]);
     assert_eq!((evidence.reached, host.calls("squeue").len()), (Some(true), 1), "it is not asked twice");
@@ -183,7 +184,8 @@ async fn what_fails_is_told_and_harms_nothing_else() {
 #[tokio::test]
 async fn a_strangers_row_or_an_unknown_shape_tells_nothing() {
     let row = row("PENDING", "Resources", "N/A", "cpu", "1:00");
-    for other in [row.replace(ID, OTHER), row.replacen('\u{1f}', "", 1), "\n".to_owned()] {
+    let of_theirs = row.replace(ID, OTHER).replacen("(null)\u{1f}web-", &format!("x-{ID}\u{1f}web-"), 1);
+    for other in [row.replace(ID, OTHER), of_theirs, row.replacen('\u{1f}', "", 1), "\n".to_owned()] {
         let host = LoginHost::new();
         host.set("squeue.out", &other);
         let evidence = look(&host, &waiting()).await;
@@ -222,7 +224,8 @@ fn memory_rows(name: &str, peak: &str) -> String {
 #[tokio::test]
 async fn memory_is_told_with_limit_and_peak() {
     let host = LoginHost::new();
-    host.set("sacct.out", &memory_rows("OUT_OF_MEMORY.sacct-long", "102300K"));
+    let extern_step = record(&["7.extern", "", "9K", "", "1", "extern"]) + "\n";
+    host.set("sacct.out", &(memory_rows("OUT_OF_MEMORY.sacct-long", "102300K") + &extern_step));
     let service = ended(Outcome::OutOfMemory);
     let evidence = look(&host, &service).await;
     assert_eq!(evidence.memory, Memory { limit: Some(100 << 20), peak: Some(102_300 << 10) });
