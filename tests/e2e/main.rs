@@ -19,6 +19,7 @@ mod login_node;
 mod main_job;
 mod model;
 mod scheduler_contract;
+mod sharing;
 mod slurm_options;
 mod terminal;
 mod why;

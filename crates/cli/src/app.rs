@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
-use towline_core::engine::error_chain;
+use towline_core::engine::{Engine, error_chain};
 use towline_core::ports::{Clock, DamagedRow, Ledger, Listing, Select};
 use towline_core::service::Service;
 use towline_core::time::Timestamp;
@@ -13,8 +14,8 @@ use towline_core::time::Timestamp;
 use crate::config::{Config, Flags, Layers, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::names;
-use crate::render::Terminal;
-use crate::wiring::{self, SystemClock, Target};
+use crate::render::{Terminal, age};
+use crate::wiring::{self, Records, SystemClock, Target};
 
 /// One run of the program.
 pub(crate) struct App {
@@ -27,8 +28,17 @@ pub(crate) struct App {
     /// The configuration.
     pub(crate) config: Config,
     clock: Arc<SystemClock>,
-    ledger: OnceCell<Arc<dyn Ledger>>,
+    records: OnceCell<Records>,
     targets: Mutex<BTreeMap<String, Target>>,
+}
+
+/// When a cluster is asked that did not answer a moment ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Once the time for another try has come.
+    InTurn,
+    /// At once.
+    Now,
 }
 
 /// What a look at all unfinished services came to.
@@ -57,7 +67,7 @@ impl App {
             layers,
             config,
             clock: Arc::new(SystemClock),
-            ledger: OnceCell::new(),
+            records: OnceCell::new(),
             targets: Mutex::default(),
         })
     }
@@ -72,8 +82,11 @@ impl App {
     /// # Errors
     /// Whatever keeps it from being opened.
     pub(crate) async fn ledger(&self) -> Outcome<Arc<dyn Ledger>> {
-        let open = || wiring::open_ledger(&self.config, &self.paths);
-        Ok(self.ledger.get_or_try_init(open).await?.clone())
+        Ok(self.records().await?.ledger.clone())
+    }
+
+    async fn records(&self) -> Outcome<&Records> {
+        self.records.get_or_try_init(|| wiring::open_records(&self.config, &self.paths)).await
     }
 
     /// The profile of that name.
@@ -97,13 +110,13 @@ impl App {
     /// # Errors
     /// [`Kind::NotFound`] without such a profile, [`Kind::Config`] if it cannot be used, and the ledger's.
     pub(crate) async fn target(&self, profile: &str) -> Outcome<Target> {
-        let ledger = self.ledger().await?;
+        let records = self.records().await?.clone();
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = targets.get(profile) {
             return Ok(known.clone());
         }
         let target =
-            wiring::target(profile, self.profile(profile)?, &self.paths, ledger, self.clock.clone())?;
+            wiring::target(profile, self.profile(profile)?, &self.paths, records, self.clock.clone())?;
         targets.insert(profile.to_owned(), target.clone());
         Ok(target)
     }
@@ -142,11 +155,11 @@ impl App {
     ///
     /// # Errors
     /// The ledger's, and those of a profile that cannot be used.
-    pub(crate) async fn refresh(&self, service: &Service) -> Outcome<Service> {
-        let target = self.target(&service.spec.profile).await?;
+    pub(crate) async fn refresh(&self, service: &Service, pace: Pace) -> Outcome<Service> {
+        let engine = self.engine(&service.spec.profile, pace).await?;
         let failed = || format!("failed to look at service {}", service.spec.name);
-        let service = target.engine.refresh(service.id).await.during(failed)?;
-        for line in doubts(&service.spec.profile, std::slice::from_ref(&service)) {
+        let service = engine.refresh(service.id).await.during(failed)?;
+        for line in doubts(&service.spec.profile, std::slice::from_ref(&service), self.now()) {
             self.terminal.warn(&line);
         }
         Ok(service)
@@ -157,15 +170,16 @@ impl App {
     ///
     /// # Errors
     /// The ledger's.
-    pub(crate) async fn refresh_all(&self) -> Outcome<Refreshed> {
+    pub(crate) async fn refresh_all(&self, pace: Pace) -> Outcome<Refreshed> {
         let listing = self.ledger().await?.list(Select::Unfinished).await?;
         let profiles: BTreeSet<&str> = listing.services.iter().map(|s| s.spec.profile.as_str()).collect();
-        let looks = profiles.into_iter().map(async |profile| (profile, self.refresh_profile(profile).await));
+        let looks =
+            profiles.into_iter().map(async |profile| (profile, self.refresh_profile(profile, pace).await));
         let mut refreshed = Refreshed { damaged: listing.damaged.clone(), ..Refreshed::default() };
         for (profile, look) in join_all(looks).await {
             match look {
                 Ok(Listing { services, .. }) => {
-                    refreshed.warnings.extend(doubts(profile, &services));
+                    refreshed.warnings.extend(doubts(profile, &services, self.now()));
                     refreshed.services.extend(services);
                 }
                 Err(failure) => {
@@ -193,8 +207,16 @@ impl App {
         Err(last)
     }
 
-    async fn refresh_profile(&self, profile: &str) -> Outcome<Listing> {
-        Ok(self.target(profile).await?.engine.refresh_all().await?)
+    async fn refresh_profile(&self, profile: &str, pace: Pace) -> Outcome<Listing> {
+        Ok(self.engine(profile, pace).await?.refresh_all().await?)
+    }
+
+    async fn engine(&self, profile: &str, pace: Pace) -> Outcome<Engine> {
+        let engine = self.target(profile).await?.engine;
+        Ok(match pace {
+            Pace::InTurn => engine,
+            Pace::Now => engine.urgent(),
+        })
     }
 }
 
@@ -211,17 +233,33 @@ pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// One line for each reason why services of a profile were not seen.
-fn doubts(profile: &str, services: &[Service]) -> Vec<String> {
-    let doubtful = |service: &&Service| !service.status().is_terminal();
-    let why = |service: &Service| service.life.doubt.as_ref().map(|doubt| doubt.why.clone());
-    let reasons: Vec<String> = services.iter().filter(doubtful).filter_map(why).collect();
-    let distinct: BTreeSet<&String> = reasons.iter().collect();
-    let line = |reason: &String| match reasons.iter().filter(|other| *other == reason).count() {
-        1 => format!("profile {profile}: no news of one service, shown as last known: {reason}"),
-        count => format!("profile {profile}: no news of {count} services, shown as last known: {reason}"),
+/// What makes whole seconds of a wait that are not over before it is.
+const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
+
+/// One line for each reason why services of a profile were not seen, with the time of the next try.
+fn doubts(profile: &str, services: &[Service], now: Timestamp) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, (usize, Timestamp)> = BTreeMap::new();
+    for doubt in services
+        .iter()
+        .filter(|service| !service.status().is_terminal())
+        .filter_map(|service| service.life.doubt.as_ref())
+    {
+        let (count, next) = reasons.entry(&doubt.why).or_insert((0, doubt.retry_at()));
+        (*count, *next) = (*count + 1, doubt.retry_at().min(*next));
+    }
+    let line = |(reason, (count, next)): (&str, (usize, Timestamp))| {
+        let whom = if count == 1 { "one service".to_owned() } else { format!("{count} services") };
+        let wait = next.since(now);
+        let next = match wait.is_zero() {
+            true => String::new(),
+            false => format!(
+                "; next try in {} (`towline refresh --now` tries at once)",
+                age(wait + ALMOST_A_SECOND)
+            ),
+        };
+        format!("profile {profile}: no news of {whom}, shown as last known: {reason}{next}")
     };
-    distinct.into_iter().map(line).collect()
+    reasons.into_iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -246,9 +284,12 @@ mod tests {
             ended(doubtful(4, "late")),
             service(5, "web"),
         ];
-        let lines = doubts("lab", &services);
+        let lines = doubts("lab", &services, Timestamp::from_secs(0));
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines.iter().any(|line| line.contains("no news of 2 services") && line.contains("no route")));
         assert!(lines.iter().any(|line| line.contains("one service") && line.contains("new word")));
+        assert!(lines.iter().all(|line| line.contains("next try in 1s")), "{lines:?}");
+        let later = doubts("lab", &services, Timestamp::from_secs(1));
+        assert!(later.iter().all(|line| !line.contains("next try")), "{later:?}");
     }
 }

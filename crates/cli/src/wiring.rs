@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use towline_core::engine::{Engine, Site};
 use towline_core::id::ServiceId;
-use towline_core::ports::{Clock, Inspector, Ledger, RemoteShell, ServiceFiles};
+use towline_core::ports::{Clock, Inspector, Ledger, RemoteShell, ServiceFiles, Turnstile};
 use towline_core::spec::ServiceSpec;
 use towline_core::time::Timestamp;
 use towline_local::{DirectTunnels, LocalScheduler, LocalShell};
@@ -83,16 +83,26 @@ pub(crate) fn ledger_location(config: &Config, paths: &Paths) -> Outcome<Locatio
     }
 }
 
+/// The ledger, and what its users share beside it.
+#[derive(Clone)]
+pub(crate) struct Records {
+    /// Services and their history.
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Lets one of them look at a cluster at a time.
+    turnstile: Arc<dyn Turnstile>,
+}
+
 /// Opens the ledger, and makes it if there is none.
 ///
 /// # Errors
 /// That of the location, and whatever keeps it from being opened.
-pub(crate) async fn open_ledger(config: &Config, paths: &Paths) -> Outcome<Arc<dyn Ledger>> {
+pub(crate) async fn open_records(config: &Config, paths: &Paths) -> Outcome<Records> {
     let location = ledger_location(config, paths)?;
     if config.database_url.is_none() {
         paths.make_data_dir()?;
     }
-    Ok(Arc::new(Store::open(&location).await?))
+    let store = Arc::new(Store::open(&location).await?);
+    Ok(Records { ledger: store.clone(), turnstile: store })
 }
 
 /// The engine, the files and the inspector of a profile. Connects to nothing yet.
@@ -103,7 +113,7 @@ pub(crate) fn target(
     name: &str,
     profile: &Profile,
     paths: &Paths,
-    ledger: Arc<dyn Ledger>,
+    records: Records,
     clock: Arc<dyn Clock>,
 ) -> Outcome<Target> {
     let probe = Arc::new(HttpProbe::new(PING));
@@ -125,7 +135,8 @@ pub(crate) fn target(
             (site, slurm.clone(), slurm)
         }
     };
-    Ok(Target { engine: Engine::new(name, site, ledger, clock), files, inspector })
+    let engine = Engine::new(name, site, records.ledger, clock).sharing(records.turnstile);
+    Ok(Target { engine, files, inspector })
 }
 
 /// The cluster of a Slurm profile. Connects to nothing yet.

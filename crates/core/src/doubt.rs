@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 
 /// The longest time between two attempts at what keeps failing.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// Failures that nobody has added to for so long tell nothing of the next attempt's.
+const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 /// What was tried and came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,7 +18,7 @@ pub struct Doubt {
     pub since: Timestamp,
     /// When the last attempt came to nothing.
     pub last: Timestamp,
-    /// How many attempts in a row came to nothing.
+    /// How many attempts in a row came to nothing; 0 once somebody has asked for the next one at once.
     pub count: u32,
     /// Why, in words.
     pub why: String,
@@ -27,17 +29,37 @@ impl Doubt {
     pub(crate) fn after(before: Option<Self>, why: &str, now: Timestamp) -> Self {
         let (since, count) = match before {
             Some(same) if same.last == now && same.why == why => return same,
+            Some(before) if now.since(before.last) >= FORGOTTEN => (before.since, 1),
             Some(before) => (before.since, before.count.saturating_add(1)),
             None => (now, 1),
         };
         Self { since, last: now, count, why: why.to_owned() }
     }
 
-    /// How long to wait after the last failure: 1 s, doubled by each further one, up to a minute.
-    pub(crate) fn back_off(&self) -> Duration {
-        let doublings = self.count.saturating_sub(1).min(6);
-        Duration::from_secs(1 << doublings).min(BACK_OFF_MAX)
+    /// How long to wait after the last failure: 1 s, doubled by each further one, up to a minute, and up to a quarter
+    /// less by jitter. That follows from when the first attempt failed: what failed together is tried together again,
+    /// and what is tried from elsewhere at another time.
+    pub fn back_off(&self) -> Duration {
+        let Some(doublings) = self.count.checked_sub(1) else { return Duration::ZERO };
+        let whole = Duration::from_secs(1 << doublings.min(6)).min(BACK_OFF_MAX);
+        whole - whole / 4 * jitter(self.since, self.count) / 256
     }
+
+    /// When the next attempt is due.
+    pub fn retry_at(&self) -> Timestamp {
+        self.last.plus(self.back_off())
+    }
+
+    /// The same, as long as it is to be waited for.
+    pub(crate) fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
+        (!self.last.is_older(self.back_off(), now)).then(|| self.retry_at())
+    }
+}
+
+/// A number below 256 that is another one for each moment and count, by Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4).
+fn jitter(since: Timestamp, count: u32) -> u32 {
+    let mixed = since.as_micros().cast_unsigned().wrapping_add(u64::from(count));
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u32
 }
 
 /// Since when authoritative answers have missed the job without a break.
@@ -82,5 +104,23 @@ impl Absence {
     pub(crate) fn has_lasted(&self, settle: Duration, now: Timestamp, told: Option<Timestamp>) -> bool {
         let theirs = self.told_since.zip(told).is_none_or(|(since, at)| at.since(since) >= settle);
         theirs && now.since(self.since) >= settle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_together_is_tried_together_again_and_elsewhere_at_another_time() {
+        let waits = |since: i64| {
+            let since = Timestamp::from_micros(since);
+            Doubt { since, last: since, count: 7, why: String::new() }.back_off()
+        };
+        assert_eq!(waits(1), waits(1));
+        let (all, whole): (Vec<_>, _) = ((0..1_000).map(waits).collect(), BACK_OFF_MAX);
+        assert!(all.iter().all(|wait| (whole * 3 / 4..=whole).contains(wait)), "{all:?}");
+        let early = all.iter().filter(|wait| **wait < whole * 7 / 8).count();
+        assert!((400..600).contains(&early), "{early} of 1000 in the first half");
     }
 }

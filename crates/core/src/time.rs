@@ -49,6 +49,12 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Whether this is at least `limit` before `now`. A time in the future is (clocks jump): waiting for it could take
+    /// for ever.
+    pub(crate) fn is_older(self, limit: Duration, now: Self) -> bool {
+        self > now || now.since(self) >= limit
+    }
+
     fn date_time(self) -> Option<OffsetDateTime> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).ok()
     }

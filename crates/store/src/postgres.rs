@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
-use towline_core::ports::LedgerError;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, Statement, TransactionTrait,
+};
+use towline_core::ports::{LedgerError, Pass};
 
 use crate::faults::Faults;
 use crate::location::PostgresUrl;
@@ -42,6 +44,20 @@ pub(crate) async fn open(
     let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
     migrate(&db, faults).await?;
     Ok(db)
+}
+
+/// Waits for the advisory lock of a profile for so long and holds it as long as what it returns lives, in a
+/// transaction of its own.
+pub(crate) async fn enter(db: &DatabaseConnection, profile: &str, patience: Duration) -> Result<Pass, DbErr> {
+    let txn = db.begin().await?;
+    txn.execute_unprepared(&format!("SET LOCAL lock_timeout = {}", patience.as_millis())).await?;
+    let lock = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+        [format!("towline look {profile}").into()],
+    );
+    txn.execute_raw(lock).await?;
+    Ok(Box::new(txn))
 }
 
 /// Connects once, to learn at once why the server cannot be reached: a pool takes a refused connection for a server

@@ -37,7 +37,7 @@ pub(crate) async fn open(
     }
     create_directories(path).map_err(|error| faults.file("create its directory", &error))?;
     // Two programs that meet a new file would both turn it to WAL and create its tables, and one of them would fail.
-    let guard = lock(&lock_path(path), patience, faults).await?;
+    let guard = lock(&with_suffix(path, ".lock"), patience, faults).await?;
     create_file(path).map_err(|error| faults.file("create it", &error))?;
     let size = path.metadata().map_err(|error| faults.file("look at it", &error))?.len();
     if (1..SMALLEST).contains(&size) {
@@ -82,15 +82,16 @@ fn create_file(path: &Path) -> io::Result<()> {
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
+/// The path of a file beside that at `path`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(".lock");
+    name.push(suffix);
     name.into()
 }
 
 /// Locks the file at `path` (flock(2)) until it is dropped, or the process ends in whichever way.
-async fn lock(path: &Path, patience: Duration, faults: &Faults) -> Result<File, LedgerError> {
-    let fault = |error: io::Error| faults.file("lock it for opening", &error);
+pub(crate) async fn lock(path: &Path, patience: Duration, faults: &Faults) -> Result<File, LedgerError> {
+    let fault = |error: io::Error| faults.file("lock it", &error);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(fault)?;
     let deadline = Instant::now() + patience;

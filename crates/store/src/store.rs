@@ -35,6 +35,7 @@ impl Default for StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     db: DatabaseConnection,
+    location: Location,
     faults: Faults,
     patience: Duration,
 }
@@ -50,7 +51,8 @@ impl Store {
 
     /// Opens the ledger at `location`. A missing file is created (mode 0600, missing directories 0700), a new
     /// database gets its tables, and an older schema is brought up to date; of several programs that do so at once,
-    /// one does it and the others wait. Beside a file of SQLite a lock file (`.lock` appended) is left for that.
+    /// one does it and the others wait. Beside a file of SQLite lock files (`.lock` at their end) are left for that and for the
+    /// turnstile.
     ///
     /// # Errors
     /// - [`LedgerError::Newer`] if a newer program wrote it; nothing was touched.
@@ -72,7 +74,7 @@ impl Store {
             }
         };
         let db = in_time(patience, &faults, opening).await?;
-        Ok(Self { db, faults, patience })
+        Ok(Self { db, location: location.clone(), faults, patience })
     }
 
     /// Closes all connections, those of clones too, once what they are doing is done. Not needed for safety: what was
@@ -86,6 +88,14 @@ impl Store {
 
     pub(crate) fn db(&self) -> &DatabaseConnection {
         &self.db
+    }
+
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(crate) const fn location(&self) -> &Location {
+        &self.location
     }
 
     pub(crate) fn faults(&self) -> &Faults {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use towline_core::ports::Select;
 
-use crate::app::App;
+use crate::app::{App, Pace};
 use crate::args::JsonArg;
 use crate::exit::Outcome;
 use crate::render::{Row, clean, listing};
@@ -29,7 +29,7 @@ pub(crate) struct LsArgs {
 pub(super) async fn ls(app: &App, args: &LsArgs) -> Outcome<()> {
     let mut just_ended = BTreeSet::new();
     if !args.no_refresh {
-        let refreshed = app.refresh_all().await?;
+        let refreshed = app.refresh_all(Pace::InTurn).await?;
         for warning in &refreshed.warnings {
             app.terminal.warn(warning);
         }

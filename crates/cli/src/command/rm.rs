@@ -2,7 +2,7 @@
 
 use towline_core::service::Service;
 
-use crate::app::App;
+use crate::app::{App, Pace};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 
 /// Forget services that have ended, and remove the files that they left where they ran
@@ -49,7 +49,7 @@ pub(super) async fn forget(app: &App, service: &Service, keep_files: bool) -> Ou
     let failed = || format!("failed to remove service {name}");
     let mut service = service.clone();
     if service.life.is_unfinished() {
-        service = app.refresh(&service).await?;
+        service = app.refresh(&service, Pace::InTurn).await?;
     }
     if service.life.is_unfinished() {
         let message = format!(

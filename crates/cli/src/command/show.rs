@@ -1,6 +1,6 @@
 //! `towline show`
 
-use crate::app::App;
+use crate::app::{App, Pace};
 use crate::args::{JsonArg, ServiceArg};
 use crate::exit::Outcome;
 use crate::render::{ServiceView, details};
@@ -21,7 +21,7 @@ pub(crate) struct ShowArgs {
 pub(super) async fn show(app: &App, args: &ShowArgs) -> Outcome<()> {
     let mut service = app.find(&args.service.service).await?;
     if !args.no_refresh && !service.status().is_terminal() {
-        service = app.refresh(&service).await?;
+        service = app.refresh(&service, Pace::InTurn).await?;
     }
     if args.output.json {
         return Ok(app.terminal.json(&ServiceView::from(&service))?);

@@ -2,7 +2,7 @@
 
 use towline_core::lifecycle::Status;
 
-use crate::app::App;
+use crate::app::{App, Pace};
 use crate::args::{JsonArg, ServiceArg};
 use crate::exit::{Failure, Kind, Outcome};
 
@@ -19,7 +19,7 @@ pub(crate) struct UrlArgs {
 pub(super) async fn url(app: &App, args: &UrlArgs) -> Outcome<()> {
     let mut service = app.find(&args.service.service).await?;
     if !service.status().is_terminal() {
-        service = app.refresh(&service).await?;
+        service = app.refresh(&service, Pace::InTurn).await?;
     }
     let (name, status) = (&service.spec.name, service.status());
     let Some(url) = service.url() else {

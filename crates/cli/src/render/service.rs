@@ -61,6 +61,8 @@ pub(crate) struct ServiceView<'a> {
 struct DoubtView<'a> {
     since: Timestamp,
     count: u32,
+    /// Before then it is not asked for again.
+    retry_at: Timestamp,
     why: &'a str,
 }
 
@@ -108,6 +110,7 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
             doubt: life.doubt.as_ref().map(|doubt| DoubtView {
                 since: doubt.since,
                 count: doubt.count,
+                retry_at: doubt.retry_at(),
                 why: &doubt.why,
             }),
             job_state: job.and_then(|job| job.word.as_deref()),
@@ -271,6 +274,11 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
     lines.push(("last known", life.observed_at.map_or_else(|| "never".to_owned(), ago)));
     lines.extend(
         life.doubt.as_ref().map(|doubt| ("no news", format!("since {}: {}", moment(doubt.since), doubt.why))),
+    );
+    lines.extend(
+        life.doubt
+            .as_ref()
+            .map(|doubt| ("next try", format!("{} at the earliest", moment(doubt.retry_at())))),
     );
     let mut text = String::new();
     for (key, value) in lines {

@@ -44,6 +44,7 @@
 //! # }
 //! ```
 
+mod entry;
 mod error;
 mod perform;
 mod refresh;

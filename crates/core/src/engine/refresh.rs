@@ -1,9 +1,10 @@
 //! `refresh` and `get_job`: look again.
 
+use super::entry::Entry;
 use super::error::EngineError;
 use super::perform::subject;
 use super::site::Engine;
-use super::turn::{Entry, in_time};
+use super::turn::in_time;
 use crate::id::ServiceId;
 use crate::job::Sighting;
 use crate::lifecycle::{Fact, Request};
@@ -12,13 +13,14 @@ use crate::service::Service;
 
 impl Engine {
     /// Looks at one service again and returns it as it is recorded then. Knowledge younger than the freshness interval
-    /// is not asked for again. What it still owes to the world is settled on the way.
+    /// is not asked for again; what failed a moment ago waits its turn ([`Engine::urgent`]). What the service still
+    /// owes to the world is settled on the way.
     ///
     /// # Errors
     /// Only the ledger's, and [`EngineError::Unknown`]; a cluster that does not answer leaves a doubt in the service.
     pub async fn refresh(&self, id: ServiceId) -> Result<Service, EngineError> {
         let mut entry = Entry::new(self.load(id).await?);
-        entry.request(Request::Look, self.clock.now())?;
+        entry.request(self.look(), self.clock.now())?;
         self.turn_one(entry, &mut None).await
     }
 
@@ -34,11 +36,15 @@ impl Engine {
         for service in listing.services {
             if service.spec.profile == self.profile {
                 let mut entry = Entry::new(service);
-                entry.request(Request::Look, now)?;
+                entry.request(self.look(), now)?;
                 entries.push(entry);
             }
         }
         Ok(Listing { services: self.turn(entries, &mut None).await?, damaged: listing.damaged })
+    }
+
+    const fn look(&self) -> Request {
+        if self.is_urgent { Request::LookNow } else { Request::Look }
     }
 
     /// Asks the scheduler about the job of one service, records what it says, and returns it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::EngineError;
 use crate::id::ServiceId;
-use crate::ports::{Clock, Ledger, Probe, Scheduler, Select, Tunnels};
+use crate::ports::{Clock, Ledger, Probe, Scheduler, Select, Tunnels, Turnstile};
 use crate::service::Service;
 
 /// The ports of one profile.
@@ -31,6 +31,8 @@ pub struct Engine {
     pub(super) site: Site,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) turnstile: Option<Arc<dyn Turnstile>>,
+    pub(super) is_urgent: bool,
 }
 
 impl Engine {
@@ -41,7 +43,20 @@ impl Engine {
         ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { profile: profile.into(), site, ledger, clock }
+        Self { profile: profile.into(), site, ledger, clock, turnstile: None, is_urgent: false }
+    }
+
+    /// The same engine, which asks the scheduler only while it holds a pass: it shares what it learns with all others
+    /// that do so on this ledger.
+    #[must_use]
+    pub fn sharing(self, turnstile: Arc<dyn Turnstile>) -> Self {
+        Self { turnstile: Some(turnstile), ..self }
+    }
+
+    /// The same engine, whose looks do not wait after looks that have failed.
+    #[must_use]
+    pub fn urgent(self) -> Self {
+        Self { is_urgent: true, ..self }
     }
 
     /// The service as it is recorded.

@@ -1,9 +1,10 @@
 //! `start`: records a service, submits exactly one job, and waits for it if asked to.
 
+use super::entry::Entry;
 use super::error::EngineError;
 use super::perform::submission;
 use super::site::{Engine, Watch};
-use super::turn::{Entry, show};
+use super::turn::show;
 use crate::lifecycle::{Request, Status};
 use crate::ports::SubmitError;
 use crate::service::{Event, Service};

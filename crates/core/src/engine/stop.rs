@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::entry::Entry;
 use super::error::EngineError;
 use super::site::Engine;
-use super::turn::Entry;
 use crate::id::ServiceId;
 use crate::lifecycle::{EndStatus, Request};
 use crate::service::Service;

@@ -1,8 +1,8 @@
 //! `open_tunnel` and `close_tunnel`.
 
+use super::entry::Entry;
 use super::error::EngineError;
 use super::site::Engine;
-use super::turn::Entry;
 use crate::id::ServiceId;
 use crate::lifecycle::{Fact, Job, Request, Tunnel, TunnelFact};
 use crate::service::Service;

@@ -1,18 +1,19 @@
 //! One turn: look, decide, act, record, for many services at once.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::entry::{Entry, is_in_vain};
 use super::error::{EngineError, error_chain};
 use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
 use crate::job::Sighting;
-use crate::lifecycle::{
-    Action, Echo, Fact, Life, Phase, Refusal, Request, Status, Submission, Tunnel, TunnelFact,
-};
+use crate::lifecycle::{Action, Fact, TunnelFact};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
-use crate::service::{Event, Service};
+use crate::service::Service;
 use crate::time::Timestamp;
 
 /// Rounds after which a turn ends, whatever is still planned. Six are needed at most: open, ping, survey, open, ping,
@@ -25,128 +26,6 @@ const AT_ONCE: usize = 64;
 /// How often a change is tried again after another process was quicker.
 const SAVE_ATTEMPTS: usize = 16;
 
-/// A service on its way through a turn: what is saved of it, what was learnt since, and what follows from both.
-pub(super) struct Entry {
-    saved: Service,
-    pub(super) service: Service,
-    news: Vec<Told>,
-    /// When this turn announced the submission that it sent.
-    sent_at: Option<Timestamp>,
-    /// Why a wish was not granted after all: another process had changed the service.
-    pub(super) refused: Option<Refusal>,
-    /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
-    surveyed: bool,
-    /// Whether the server was asked in vain in this turn.
-    in_vain: bool,
-    /// Tunnels that this turn has opened while another process opened one as well, whose is kept.
-    strays: Vec<Tunnel>,
-    /// Whether the service was removed meanwhile.
-    pub(super) gone: bool,
-}
-
-/// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
-enum News {
-    Fact(Fact),
-    Request(Request),
-}
-
-/// News, when they were asked for, and when they were learnt.
-struct Told {
-    news: News,
-    asked: Timestamp,
-    at: Timestamp,
-}
-
-impl Entry {
-    pub(super) fn new(service: Service) -> Self {
-        let saved = service.clone();
-        let (news, sent_at, refused, strays) = (Vec::new(), None, None, Vec::new());
-        Self { saved, service, news, sent_at, refused, surveyed: false, in_vain: false, strays, gone: false }
-    }
-
-    pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
-        self.learn(fact, now, now);
-    }
-
-    /// Learns at `at` what was asked for at `asked`.
-    pub(super) fn learn(&mut self, fact: Fact, asked: Timestamp, at: Timestamp) {
-        self.in_vain |= is_in_vain(&fact);
-        self.service.life = self.service.life.observe(&fact, at);
-        self.keep_since();
-        self.news.push(Told { news: News::Fact(fact), asked, at });
-    }
-
-    /// What is to be done at `now`. A server that was asked in vain in this turn is not asked again before anything else
-    /// is known, however long it was waited for: the scheduler is to be asked.
-    fn plan(&self, now: Timestamp) -> Vec<Action> {
-        let mut life = self.service.life.clone();
-        if let (true, Some(ping)) = (self.in_vain, &mut life.ping) {
-            ping.at = now;
-        }
-        life.plan(now).actions
-    }
-
-    /// A status that was left and reached again between two records was never left.
-    fn keep_since(&mut self) {
-        if self.service.status() == self.saved.status() {
-            self.service.life.since = self.saved.life.since;
-        }
-    }
-
-    /// Wishes for something.
-    pub(super) fn request(&mut self, request: Request, now: Timestamp) -> Result<(), EngineError> {
-        self.service.life = self.service.life.request(&request, now)?;
-        self.news.push(Told { news: News::Request(request), asked: now, at: now });
-        Ok(())
-    }
-
-    /// Starts again from what another process has saved, with all that it does not know better already.
-    fn rebase(&mut self, saved: Service, now: Timestamp) {
-        self.service = saved.clone();
-        for Told { news, asked, at } in &self.news {
-            let life = &self.service.life;
-            match news {
-                News::Fact(Fact::Tunnel(TunnelFact::Open(tunnel))) if is_stray(tunnel, &saved.life) => {
-                    self.strays.push(tunnel.clone());
-                }
-                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
-                    if is_sent_since(&saved.life, self.sent_at) => {}
-                News::Fact(fact) => self.service.life = life.observe_late(fact, *asked, *at, now),
-                News::Request(request) => match life.request(request, *at) {
-                    Ok(life) => self.service.life = life,
-                    Err(refusal) => self.refused = Some(refusal),
-                },
-            }
-        }
-        self.saved = saved;
-        self.keep_since();
-    }
-
-    fn change(&self, now: Timestamp) -> Change {
-        let (from, to) = (self.saved.status(), self.service.status());
-        let why = self.service.life.why();
-        let event = (from != to).then_some(Event { at: now, from: Some(from), to, why });
-        Change { service: self.service.clone(), event }
-    }
-
-    fn has_changed(&self) -> bool {
-        !self.gone && self.saved.life != self.service.life
-    }
-
-    /// Whether the change must not be lost or should be seen at once. A server's silence is kept back until the
-    /// scheduler was asked: if its job has ended, it was never UNHEALTHY.
-    fn is_urgent(&self, now: Timestamp) -> bool {
-        let (saved, life) = (&self.saved.life, &self.service.life);
-        if life.status() == Status::Unhealthy && !life.plan(now).actions.is_empty() {
-            return false;
-        }
-        let owned = |life: &Life| {
-            (life.status(), life.phase.job().map(|job| job.id.clone()), life.open_tunnel().cloned())
-        };
-        saved.stop != life.stop || owned(saved) != owned(life)
-    }
-}
-
 impl Engine {
     /// Carries out what the services plan until nothing is left to do now, and returns them as they are recorded.
     /// Services that were removed meanwhile are left out.
@@ -157,41 +36,65 @@ impl Engine {
     ) -> Result<Vec<Service>, EngineError> {
         let mut entries = entries;
         for round in 0..ROUNDS {
-            let acted = self.round(&mut entries, round < PINGS_FIRST, watch).await?;
-            if !acted {
+            let pings_first = round < PINGS_FIRST;
+            let (mut began, mut actions) = self.due(&entries, pings_first);
+            let asks = actions.iter().any(|(_, action)| *action == Action::Survey);
+            let turnstile = self.turnstile.as_ref().filter(|_| asks);
+            let pass = match turnstile {
+                Some(turnstile) => turnstile.enter(&self.profile).await,
+                None => None,
+            };
+            if turnstile.is_some() {
+                self.catch_up(&mut entries).await?;
+                (began, actions) = self.due(&entries, pings_first);
+            }
+            if actions.is_empty() {
                 break;
             }
+            self.round(&mut entries, actions, began, watch).await?;
+            // Who waits for the pass is to find all that was learnt.
+            let which = if turnstile.is_some() { |_: &Entry, _| true } else { Entry::is_urgent };
+            self.save(&mut entries, which, watch).await?;
+            drop(pass);
         }
         self.save(&mut entries, |_, _| true, watch).await?;
-        Ok(entries.into_iter().filter(|entry| !entry.gone).map(|entry| entry.service).collect())
+        let ours = entries.into_iter().filter(|entry| !entry.gone && !entry.is_companion);
+        Ok(ours.map(|entry| entry.service).collect())
     }
 
-    /// Carries out each service's plan once and says whether there was anything to do. With `pings_first` the survey
-    /// is left to a later round if there are tunnels to open or pings to make.
-    async fn round(
-        &self,
-        entries: &mut [Entry],
-        pings_first: bool,
-        watch: &mut Option<Watch<'_>>,
-    ) -> Result<bool, EngineError> {
+    /// What the services plan now, and when that is. With `pings_first` the survey is left to a later round if there
+    /// are tunnels to open or pings to make.
+    fn due(&self, entries: &[Entry], pings_first: bool) -> (Timestamp, Vec<(usize, Action)>) {
         let began = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
-            let planned = entry.plan(began).into_iter();
-            let due = planned.filter(|action| *action != Action::Survey || !entry.surveyed);
-            actions.extend(due.map(|action| (index, action)));
+            actions.extend(entry.due(began).map(|action| (index, action)));
         }
         let is_way = |(_, action): &(_, Action)| matches!(action, Action::Open { .. } | Action::Ping { .. });
         if pings_first && actions.iter().any(is_way) {
             actions.retain(|(_, action)| *action != Action::Survey);
         }
-        if actions.is_empty() {
-            return Ok(false);
-        }
+        (began, actions)
+    }
+
+    /// Carries out the actions and learns what they bring. A survey asks after all whom its answer helps.
+    async fn round(
+        &self,
+        entries: &mut [Entry],
+        actions: Vec<(usize, Action)>,
+        began: Timestamp,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<(), EngineError> {
         let mut looked_for = Vec::new();
-        for (index, _) in actions.iter().filter(|(_, action)| *action == Action::Survey) {
-            entries[*index].surveyed = true;
-            looked_for.push(subject(&entries[*index].service));
+        let asks = actions.iter().filter(|(_, action)| *action == Action::Survey);
+        let asks: BTreeSet<usize> = asks.map(|(index, _)| *index).collect();
+        if !asks.is_empty() {
+            for (index, entry) in entries.iter_mut().enumerate() {
+                if asks.contains(&index) || entry.is_helped_by_a_survey(began) {
+                    entry.surveyed = true;
+                    looked_for.push(subject(&entry.service));
+                }
+            }
         }
         let actions = self.announce(entries, actions, watch).await?;
         let shown: &[Entry] = entries;
@@ -210,8 +113,23 @@ impl Engine {
                 entry.learn(Fact::Job(in_time(sighting, began, now, &entry.service)), began, now);
             }
         }
-        self.save(entries, Entry::is_urgent, watch).await?;
-        Ok(true)
+        Ok(())
+    }
+
+    /// Takes up what others have learnt meanwhile. The other unfinished services of the profile join, since one question
+    /// serves all.
+    async fn catch_up(&self, entries: &mut Vec<Entry>) -> Result<(), EngineError> {
+        let listing = self.ledger.list(Select::Unfinished).await?;
+        let ours = listing.services.into_iter().filter(|service| service.spec.profile == self.profile);
+        let mut recorded: BTreeMap<_, _> = ours.map(|service| (service.id, service)).collect();
+        for entry in entries.iter_mut() {
+            let changed = recorded.remove(&entry.service.id).filter(|service| !entry.is_based_on(service));
+            if let Some(service) = changed {
+                self.rebase(entry, service).await;
+            }
+        }
+        entries.extend(recorded.into_values().map(Entry::companion));
+        Ok(())
     }
 
     /// Records every submission before it is sent, and drops those that another process was quicker to send.
@@ -297,7 +215,9 @@ impl Engine {
                         entry.service.generation = generation;
                         entry.saved = entry.service.clone();
                         entry.news.clear();
-                        show(watch, &entry.service);
+                        if !entry.is_companion {
+                            show(watch, &entry.service);
+                        }
                     }
                     SaveOutcome::Conflict => {
                         self.reload(entry).await?;
@@ -309,24 +229,30 @@ impl Engine {
             }
             open = conflicts;
         }
-        match open.first() {
-            Some(index) => Err(LedgerError::Conflict { id: entries[*index].service.id }.into()),
+        // What was learnt of a companion, others will learn as well.
+        match open.iter().map(|index| &entries[*index]).find(|entry| !entry.is_companion) {
+            Some(entry) => Err(LedgerError::Conflict { id: entry.service.id }.into()),
             None => Ok(()),
         }
     }
 
     async fn reload(&self, entry: &mut Entry) -> Result<(), EngineError> {
         match self.ledger.list(Select::Id(entry.service.id)).await?.services.into_iter().next() {
-            Some(saved) => entry.rebase(saved, self.clock.now()),
+            Some(saved) => self.rebase(entry, saved).await,
             None => entry.gone = true,
         }
+        Ok(())
+    }
+
+    /// Takes up what another process has saved, whose tunnel is kept if both have opened one.
+    async fn rebase(&self, entry: &mut Entry, saved: Service) {
+        entry.rebase(saved, self.clock.now());
         for stray in std::mem::take(&mut entry.strays) {
             let closed = self.close(&stray).await;
             if closed != Fact::Tunnel(TunnelFact::Closed) {
                 entry.observe(closed, self.clock.now());
             }
         }
-        Ok(())
     }
 
     /// Makes one turn for one service.
@@ -340,17 +266,6 @@ impl Engine {
     }
 }
 
-/// Whether it tells of a server that did not answer: when it was asked, and not now, for this machine may have slept
-/// since. An answer is one of now, for the scheduler's word to be still good.
-fn is_in_vain(fact: &Fact) -> bool {
-    match fact {
-        Fact::Ping(ping) => ping.echo != Echo::Answered,
-        Fact::Tunnel(TunnelFact::Unopened(_)) => true,
-        Fact::Submitting | Fact::Submission(_) | Fact::Job(_) | Fact::Cancel(_) => false,
-        Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => false,
-    }
-}
-
 /// The sighting, unless it took longer to come than the scheduler's word is good for, or nobody knows how long.
 pub(super) fn in_time(sighting: Sighting, asked: Timestamp, now: Timestamp, service: &Service) -> Sighting {
     let took = now.since(asked);
@@ -361,16 +276,6 @@ pub(super) fn in_time(sighting: Sighting, asked: Timestamp, now: Timestamp, serv
         return sighting;
     }
     Sighting::unseen(format!("the answer is too old: the scheduler was asked {} s ago", took.as_secs()))
-}
-
-/// Whether another process has opened a tunnel from another port meanwhile.
-fn is_stray(tunnel: &Tunnel, known: &Life) -> bool {
-    tunnel.handle.is_some() && known.open_tunnel().is_some_and(|open| open.port != tunnel.port)
-}
-
-/// Whether another submission than that of `ours` is under way: what is known of ours says nothing of that one.
-fn is_sent_since(known: &Life, ours: Option<Timestamp>) -> bool {
-    matches!(known.phase, Phase::Sending { since } if Some(since) != ours)
 }
 
 pub(super) fn show(watch: &mut Option<Watch<'_>>, service: &Service) {

@@ -1,8 +1,9 @@
 //! `wait`: turn after turn, at each life's own pace, until a status is reached.
 
+use super::entry::Entry;
 use super::error::EngineError;
 use super::site::{Engine, Watch};
-use super::turn::{Entry, show};
+use super::turn::show;
 use crate::id::ServiceId;
 use crate::lifecycle::Status;
 use crate::service::Service;

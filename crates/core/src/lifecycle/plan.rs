@@ -101,20 +101,20 @@ impl Life {
         }
         let due = self.is_survey_due(now);
         let verified_at = job.run.as_ref().and_then(|run| run.verified_at);
-        let unverified = verified_at.is_none_or(|at| is_older(at, self.terms.verify, now));
+        let unverified = verified_at.is_none_or(|at| at.is_older(self.terms.verify, now));
         let asks_first = due && unverified;
         let pings = !asks_first && self.plan_ping(job, now, plan);
         self.plan_survey(asks_first || due && !pings && !self.is_surely_healthy(job), now, plan);
-        if let (true, Some(_), Some(ping)) = (self.wants_pings(), job.place(), &self.ping) {
-            plan.wake(ping.at.min(now).plus(self.ping_pace()));
+        if self.wants_pings() && job.place().is_some() {
+            plan.wake(self.ping_not_before(now));
         }
     }
 
     fn plan_stop(&self, stop: &StopWish, job: &Job, now: Timestamp, plan: &mut Plan) {
         let waits_until = match (stop.cancelled_at, &stop.failed) {
-            (Some(heard), _) if !is_older(heard, CANCEL_AGAIN, now) => Some(heard.plus(CANCEL_AGAIN)),
+            (Some(heard), _) if !heard.is_older(CANCEL_AGAIN, now) => Some(heard.plus(CANCEL_AGAIN)),
             (None, _) if !stop.is_due(now) => Some(stop.due),
-            (_, Some(failed)) => self.retry_after(failed, now),
+            (_, Some(failed)) => failed.not_before(now),
             (_, None) => None,
         };
         plan.act_or_wait(Action::Cancel { job: job.id.clone() }, waits_until, now);
@@ -123,12 +123,12 @@ impl Life {
     /// Plans the next step towards a ping and says whether there is one to take now.
     fn plan_ping(&self, job: &Job, now: Timestamp, plan: &mut Plan) -> bool {
         let Some(Run { place: Some(place), .. }) = &job.run else { return false };
-        if !self.wants_pings() || !self.is_ping_due(now) {
+        if !self.wants_pings() || self.ping_not_before(now).is_some() {
             return false;
         }
         match &self.tunnel {
             Some(TunnelRecord { tunnel, checked_at })
-                if tunnel.place.is_same_address(place) && !is_older(*checked_at, self.terms.fresh, now) =>
+                if tunnel.place.is_same_address(place) && !checked_at.is_older(self.terms.fresh, now) =>
             {
                 plan.act(Action::Ping { tunnel: tunnel.clone() }, now);
             }
@@ -160,14 +160,19 @@ impl Life {
         self.status() == Status::Healthy && job.place().is_some() && answered && self.wants_pings()
     }
 
-    fn is_survey_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_survey_due(&self, now: Timestamp) -> bool {
         let Some(looked_at) = self.looked_at else { return true };
-        is_older(looked_at, self.survey_pace(looked_at), now) || self.is_asked_after(looked_at, now)
+        looked_at.is_older(self.survey_pace(looked_at), now)
+            || self.is_asked_after(looked_at, now) && self.not_before(now).is_none()
     }
 
-    fn is_ping_due(&self, now: Timestamp) -> bool {
-        let Some(ping) = &self.ping else { return true };
-        is_older(ping.at, self.ping_pace(), now) || self.is_asked_after(ping.at, now)
+    /// When to ping again; `None` if it is to be done now. Where there was no way to the server and the cluster tells
+    /// nothing either, the way is left alone as long as the cluster.
+    fn ping_not_before(&self, now: Timestamp) -> Option<Timestamp> {
+        let ping = self.ping.as_ref()?;
+        let back_off = self.not_before(now).filter(|_| matches!(ping.echo, Echo::NoRoute(_)));
+        let due = ping.at.is_older(self.ping_pace(), now) || self.is_asked_after(ping.at, now);
+        back_off.or_else(|| (!due).then(|| ping.at.plus(self.ping_pace())))
     }
 
     /// Whether somebody asked for fresh knowledge when that of `at` was stale already. Nobody asks in the future
@@ -213,12 +218,7 @@ impl Life {
 
     /// When to try again what came to nothing; `None` if it is to be tried now.
     fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
-        self.doubt.as_ref().and_then(|doubt| self.retry_after(doubt, now))
-    }
-
-    fn retry_after(&self, failed: &Doubt, now: Timestamp) -> Option<Timestamp> {
-        let due = is_older(failed.last, failed.back_off(), now) || self.is_asked_after(failed.last, now);
-        (!due).then(|| failed.last.plus(failed.back_off()))
+        self.doubt.as_ref().and_then(|doubt| doubt.not_before(now))
     }
 }
 
@@ -242,9 +242,4 @@ impl Plan {
             (known, at) => known.or(at),
         };
     }
-}
-
-/// Whether `at` is at least `limit` ago. A time in the future is (clocks jump): waiting for it could take for ever.
-fn is_older(at: Timestamp, limit: Duration, now: Timestamp) -> bool {
-    at > now || now.since(at) >= limit
 }

@@ -25,8 +25,10 @@ pub enum Request {
         /// Why it was not sent, to be recorded.
         why: String,
     },
-    /// Look again: knowledge older than the freshness interval will not do.
+    /// Look again: knowledge older than the freshness interval will not do. What failed a moment ago waits its turn.
     Look,
+    /// Look again at once, whatever failed a moment ago.
+    LookNow,
     /// Close the tunnel and keep it closed until it is asked for again.
     CloseTunnel,
     /// Open the tunnel again.
@@ -79,12 +81,18 @@ impl Life {
     ///
     /// # Errors
     /// [`Refusal`] if it cannot be granted here; nothing changes then. An ended service refuses all but
-    /// [`Request::Look`], which makes it settle what it still owes.
+    /// [`Request::Look`] and [`Request::LookNow`], which make it settle what it still owes.
     pub fn request(&self, request: &Request, now: Timestamp) -> Result<Self, Refusal> {
         let mut life = self.clone();
         match (&self.phase, request) {
-            (Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } | Phase::Ended(_), Request::Look) => {
+            (
+                Phase::Intent | Phase::Sending { .. } | Phase::Live { .. } | Phase::Ended(_),
+                Request::Look | Request::LookNow,
+            ) => {
                 life.asked_at = Some(now);
+                let failed = life.stop.as_mut().and_then(|stop| stop.failed.as_mut());
+                let doubts = life.doubt.as_mut().into_iter().chain(failed);
+                doubts.filter(|_| *request == Request::LookNow).for_each(|doubt| doubt.count = 0);
             }
             (
                 Phase::Ended(ending),

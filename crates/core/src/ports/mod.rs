@@ -11,6 +11,7 @@ mod remote_shell;
 mod scheduler;
 mod service_files;
 mod tunnels;
+mod turnstile;
 
 pub use clock::Clock;
 pub use inspector::{InspectError, Inspector};
@@ -20,6 +21,7 @@ pub use remote_shell::{RemoteShell, ShellError, ShellOutput, ShellScript};
 pub use scheduler::{CancelError, Scheduler, Subject, SubmitError, Survey, SurveyError};
 pub use service_files::{FilesError, LogChunk, LogFrom, ServiceFiles};
 pub use tunnels::{TunnelError, Tunnels};
+pub use turnstile::{Pass, Turnstile};
 
 /// Whatever lies behind an adapter's error, kept as its source.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -28,5 +30,5 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub use self::{
     clock::MockClock, inspector::MockInspector, ledger::MockLedger, probe::MockProbe,
     remote_shell::MockRemoteShell, scheduler::MockScheduler, service_files::MockServiceFiles,
-    tunnels::MockTunnels,
+    tunnels::MockTunnels, turnstile::MockTurnstile,
 };

@@ -3,6 +3,7 @@
 mod break_off;
 mod ledger_contract;
 mod memory_ledger;
+mod memory_turnstile;
 mod samples;
 mod scenes;
 mod scheduler_bench;
@@ -16,6 +17,7 @@ mod world;
 
 pub use ledger_contract::ledger_contract;
 pub use memory_ledger::MemoryLedger;
+pub use memory_turnstile::MemoryTurnstile;
 pub use samples::{sample_event, sample_lives, sample_service};
 pub use scheduler_bench::{SchedulerBench, Trouble, Work};
 pub use scheduler_contract::scheduler_contract;

@@ -224,7 +224,8 @@ pub fn stop() -> impl Strategy<Value = Request> {
 /// Any wish; mostly somebody looks.
 pub fn request() -> BoxedStrategy<Request> {
     prop_oneof![
-        6 => Just(Request::Look),
+        5 => Just(Request::Look),
+        1 => Just(Request::LookNow),
         1 => stop(),
         1 => words().prop_map(|why| Request::Abandon { why }),
         1 => Just(Request::CloseTunnel),

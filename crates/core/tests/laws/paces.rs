@@ -185,13 +185,17 @@ fn what_failed_is_tried_again_after_ever_longer_times() {
     for secs in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         life = life.observe(&Fact::Submitting, at(now));
         life = life.observe(&Fact::Submission(Submission::NotSent("no route".into())), at(now));
-        assert_eq!(next(&life, now), (secs * 1_000, vec![Action::Submit]));
+        let (waited, actions) = next(&life, now);
+        assert!((secs * 750..=secs * 1_000).contains(&waited), "{waited} ms");
+        assert_eq!(actions, [Action::Submit]);
         assert_eq!(life.doubt.as_ref().map(|doubt| doubt.since), Some(at(0)), "the first failure was then");
-        now += secs * 1_000;
+        now += waited;
     }
     let failed =
         accepted().observe(&unseen(), at(0)).observe(&unseen(), at(10_000)).observe(&unseen(), at(20_000));
-    assert_eq!(next(&failed, 20_000), (4_000, vec![Action::Survey]));
+    let (waited, actions) = next(&failed, 20_000);
+    assert!((3_000..=4_000).contains(&waited), "{waited} ms");
+    assert_eq!(actions, [Action::Survey]);
     let answered = failed.observe(&seen(JobState::Queued, false), at(20_000));
     assert_eq!(next(&answered, 20_000), (1_000, vec![Action::Survey]), "it is heard again");
 }
@@ -211,7 +215,37 @@ fn who_asks_is_told_what_is_not_older_than_the_freshness_interval() {
     assert_eq!((stopped(901_999), stopped(902_000)), (vec![], vec![Action::Survey]), "so is who stops");
     let failed =
         accepted().observe(&unseen(), at(0)).observe(&unseen(), at(1_000)).observe(&unseen(), at(3_000));
-    assert_eq!((asked(&failed, 4_999), asked(&failed, 5_000)), (vec![], vec![Action::Survey]));
+    let (waited, _) = next(&failed, 3_000);
+    assert!(waited > 2_000, "what failed is waited for longer");
+    let due = 3_000 + waited;
+    assert_eq!((asked(&failed, due - 1), asked(&failed, due + 1)), (vec![], vec![Action::Survey]));
+    let urgent = failed.request(&Request::LookNow, at(4_000)).unwrap();
+    assert_eq!((asked(&failed, 4_000), urgent.plan(at(4_000)).actions), (vec![], vec![Action::Survey]));
+}
+
+#[test]
+fn where_there_is_no_way_the_way_is_left_alone_as_long_as_the_scheduler() {
+    let lost = Fact::Tunnel(TunnelFact::Unopened("no route".into()));
+    let look = |life: Life, millis| life.observe(&lost, at(millis)).observe(&unseen(), at(millis));
+    let cut_off = look(look(look(healthy(), 10_000), 12_000), 15_000);
+    let (waited, actions) = next(&cut_off, 15_000);
+    assert!((3_000..=4_000).contains(&waited), "{waited} ms");
+    let asked =
+        |life: &Life, millis| life.request(&Request::Look, at(millis)).unwrap().plan(at(millis)).actions;
+    assert_eq!(asked(&cut_off, 15_000 + waited - 1), []);
+    assert!(matches!(actions[..], [Action::Open { .. }]), "{actions:?}");
+    let heard = cut_off.observe(&seen(JobState::Running, true), at(16_000));
+    assert!(matches!(asked(&heard, 17_000)[..], [Action::Open { .. }]), "the scheduler answers again");
+}
+
+#[test]
+fn failures_of_long_ago_say_nothing_of_the_next_one() {
+    let failed = (0..8).fold(accepted(), |life, n| life.observe(&unseen(), at(n * 60_000)));
+    assert_eq!(failed.doubt.as_ref().map(|doubt| doubt.count), Some(8));
+    let late = failed.observe(&unseen(), at(7 * 60_000 + 600_000)).doubt.unwrap();
+    assert_eq!((late.count, late.since), (1, at(0)));
+    let soon = failed.observe(&unseen(), at(7 * 60_000 + 599_999)).doubt.unwrap();
+    assert_eq!(soon.count, 9);
 }
 
 #[test]

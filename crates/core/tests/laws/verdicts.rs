@@ -22,7 +22,8 @@ proptest! {
         for step in &after {
             if let News::Request(request) = &step.news {
                 let refusal = Refusal::Ended { status: end.status(), at: ending.at };
-                let expected = if *request == Request::Look { Ok(()) } else { Err(refusal) };
+                let looks = matches!(request, Request::Look | Request::LookNow);
+                let expected = if looks { Ok(()) } else { Err(refusal) };
                 prop_assert_eq!(moment.life.request(request, moment.now).map(|_| ()), expected);
             }
             moment = moment.after(step);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
+mod sharing;
 mod support;
 
 use std::time::Duration;
@@ -169,8 +170,9 @@ fn a_tunnel_outlives_another_process_s_save() {
 #[test]
 fn a_look_that_another_process_overtook_does_not_undo_what_that_one_saw() {
     let scene = Scene::new();
+    scene.world.behave(Behaviour { queued_for: Duration::from_secs(3), ..Behaviour::default() });
     let id = run(scene.quick().start(scene.service(1), None)).unwrap().id;
-    scene.world.advance(Duration::from_secs(1));
+    scene.world.advance(Duration::from_secs(2));
     let mut errand = begin(&scene.process(), |engine| async move { engine.refresh(id).await });
     until(&mut errand, Call::Survey, 1);
     assert!(errand.step(0).is_none(), "it has seen the job in the queue");
@@ -252,8 +254,9 @@ fn a_ping_that_was_sent_after_the_machine_slept_makes_no_stranger_healthy() {
 fn a_look_during_which_the_clock_was_put_back_does_not_undo_a_later_one() {
     for back in [1, 2, 300] {
         let scene = Scene::new();
+        scene.world.behave(Behaviour { queued_for: Duration::from_secs(3), ..Behaviour::default() });
         let id = run(scene.quick().start(scene.service(1), None)).unwrap().id;
-        scene.world.advance(Duration::from_secs(1));
+        scene.world.advance(Duration::from_secs(2));
         let mut errand = begin(&scene.process(), |engine| async move { engine.refresh(id).await });
         until(&mut errand, Call::Survey, 1);
         assert!(errand.step(0).is_none(), "it has seen the job in the queue");

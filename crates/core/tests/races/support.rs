@@ -51,6 +51,11 @@ impl Scene {
         assert!(matches!(saved[..], [SaveOutcome::Saved(_)]), "{saved:?}");
     }
 
+    /// The `nth` service, as it is recorded.
+    pub(crate) fn listed(&self, nth: usize) -> Service {
+        run(self.ledger.list(Select::All)).unwrap().services.remove(nth)
+    }
+
     pub(crate) fn history(&self, id: ServiceId) -> Vec<Status> {
         run(self.ledger.history(id)).unwrap().into_iter().map(|event| event.to).collect()
     }
@@ -62,6 +67,14 @@ where
     F: Future<Output = T> + Send + 'static,
 {
     Errand::new(process, verb(process.engine("lab")))
+}
+
+/// Begins a verb in a process that shares what it learns.
+pub(crate) fn begin_sharing<T, F>(process: &Arc<Process>, verb: impl FnOnce(Engine) -> F) -> Errand<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    Errand::new(process, verb(process.sharing_engine("lab")))
 }
 
 /// Follows a verb until it is about to make its `nth` call of that kind.

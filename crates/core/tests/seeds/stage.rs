@@ -130,7 +130,7 @@ impl Stage {
         let now = self.world.now();
         let records = Arc::clone(&self.records);
         let actor = self.actor(who);
-        let engine = actor.process.engine("lab");
+        let engine = actor.process.sharing_engine("lab");
         actor.errand = Some(Errand::new(&actor.process, perform(engine, verb.clone(), now, records)));
         actor.waits = matches!(verb, Verb::Wait(_) | Verb::Start { waits: true, .. });
         (actor.steps, actor.stepped_at) = (0, None);

@@ -14,3 +14,4 @@ mod postgres_faults;
 mod postgres_server;
 mod races;
 mod shared;
+mod turnstile;

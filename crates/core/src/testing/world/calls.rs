@@ -26,6 +26,8 @@ pub enum Call {
     List,
     /// A wait for a time.
     Sleep,
+    /// A wait for the turnstile, until it is free or has been waited for long enough.
+    Enter,
 }
 
 impl fmt::Display for Call {
@@ -42,6 +44,7 @@ impl fmt::Display for Call {
             Self::Save => "a save",
             Self::List => "a reading of the ledger",
             Self::Sleep => "a wait",
+            Self::Enter => "a wait for the turnstile",
         })
     }
 }

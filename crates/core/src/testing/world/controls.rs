@@ -14,12 +14,14 @@ use crate::engine::{Engine, Site};
 use crate::id::{JobId, ServiceId};
 use crate::lifecycle::Tunnel;
 use crate::ports::Ledger;
+use crate::testing::MemoryTurnstile;
 use crate::time::Timestamp;
 
 /// The simulated world. It is scheduler, tunnels, probe and clock in one.
 #[derive(Debug)]
 pub struct World {
     state: Mutex<State>,
+    pub(super) turnstile: MemoryTurnstile,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl World {
     /// A world in which everything works, at noon of the first day of 2026.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
+            turnstile: MemoryTurnstile::default(),
             state: Mutex::new(State {
                 now: Timestamp::from_secs(1_767_268_800),
                 ahead: 0,
@@ -64,6 +67,11 @@ impl World {
             probe: Arc::clone(self) as _,
         };
         Engine::new(profile, site, ledger, Arc::clone(self) as _)
+    }
+
+    /// The turnstile of this world, for engines that share what they learn.
+    pub fn turnstile(&self) -> MemoryTurnstile {
+        self.turnstile.clone()
     }
 
     /// Sets how the jobs submitted from now on behave.

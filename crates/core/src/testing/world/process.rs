@@ -55,6 +55,11 @@ impl Process {
         Engine::new(profile, site, Arc::clone(self) as _, Arc::clone(self) as _)
     }
 
+    /// The same, and it shares what it learns with all others in this world that do so.
+    pub fn sharing_engine(self: &Arc<Self>, profile: &str) -> Engine {
+        self.engine(profile).sharing(Arc::clone(self) as _)
+    }
+
     /// Lets that happen to the next call of that kind which has nothing to come yet.
     pub fn befall(&self, call: Call, mishap: Mishap) {
         self.troubles().mishaps.entry(call).or_default().push_back(mishap);

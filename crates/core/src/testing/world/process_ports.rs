@@ -1,5 +1,7 @@
 //! The ports of a process: each call of the world or of the ledger, made in steps.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::calls::{Call, Mishap};
@@ -9,12 +11,16 @@ use crate::id::{JobId, ServiceId};
 use crate::job::Place;
 use crate::lifecycle::{Echo, Tunnel};
 use crate::ports::{
-    CancelError, Change, Clock, Ledger, LedgerError, Listing, Probe, SaveOutcome, Scheduler, Select, Subject,
-    SubmitError, Survey, SurveyError, TunnelError, Tunnels,
+    CancelError, Change, Clock, Ledger, LedgerError, Listing, Pass, Probe, SaveOutcome, Scheduler, Select,
+    Subject, SubmitError, Survey, SurveyError, TunnelError, Tunnels, Turnstile,
 };
 use crate::service::{Event, Service};
 use crate::spec::{ServiceSpec, SpecError};
 use crate::time::Timestamp;
+
+/// How often a process tries a turnstile that is taken, and how long it waits after each time.
+const TRIES: usize = 400;
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 const LOST: &str = "the connection was lost";
 
@@ -95,6 +101,20 @@ impl Probe for Process {
     async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
         let lost = || Echo::NoRoute(LOST.into());
         self.call(Call::Ping, async |_| self.world.ping(tunnel, path).await, lost).await
+    }
+}
+
+#[async_trait]
+impl Turnstile for Process {
+    async fn enter(&self, profile: &str) -> Option<Pass> {
+        for _ in 0..TRIES {
+            let entered = async |_| self.world.turnstile.try_enter(profile);
+            if let Some(pass) = self.call(Call::Enter, entered, || None).await {
+                return Some(pass);
+            }
+            self.world.advance(TRY_AGAIN);
+        }
+        None
     }
 }
 

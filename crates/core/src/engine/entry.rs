@@ -1,0 +1,190 @@
+//! One service on its way through a turn.
+
+use super::error::EngineError;
+use crate::lifecycle::{
+    Action, Echo, Fact, Life, Phase, Refusal, Request, Status, Submission, Tunnel, TunnelFact,
+};
+use crate::ports::Change;
+use crate::service::{Event, Service};
+use crate::time::Timestamp;
+
+/// A service on its way through a turn: what is saved of it, what was learnt since, and what follows from both.
+pub(super) struct Entry {
+    pub(super) saved: Service,
+    pub(super) service: Service,
+    pub(super) news: Vec<Told>,
+    /// When this turn announced the submission that it sent.
+    pub(super) sent_at: Option<Timestamp>,
+    /// Why a wish was not granted after all: another process had changed the service.
+    pub(super) refused: Option<Refusal>,
+    /// Whether this turn is somebody's look, to whom what the scheduler said a moment ago is news enough.
+    looks: bool,
+    /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
+    pub(super) surveyed: bool,
+    /// Whether the server was asked in vain in this turn.
+    in_vain: bool,
+    /// Tunnels that this turn has opened while another process opened one as well, whose is kept.
+    pub(super) strays: Vec<Tunnel>,
+    /// Whether the service was removed meanwhile.
+    pub(super) gone: bool,
+    /// Whether it is here only since a survey tells of it as well: what it plans is left to others.
+    pub(super) is_companion: bool,
+}
+
+/// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
+pub(super) enum News {
+    Fact(Fact),
+    Request(Request),
+}
+
+/// News, when they were asked for, and when they were learnt.
+pub(super) struct Told {
+    news: News,
+    asked: Timestamp,
+    at: Timestamp,
+}
+
+impl Entry {
+    pub(super) fn new(service: Service) -> Self {
+        let saved = service.clone();
+        let (news, sent_at, refused, strays) = (Vec::new(), None, None, Vec::new());
+        let (looks, surveyed, in_vain, gone, is_companion) = (false, false, false, false, false);
+        Self { saved, service, news, sent_at, refused, looks, surveyed, in_vain, strays, gone, is_companion }
+    }
+
+    /// A service that is told of by the surveys of others' turns.
+    pub(super) fn companion(service: Service) -> Self {
+        Self { is_companion: true, ..Self::new(service) }
+    }
+
+    /// Whether nobody has changed the service since it was read or saved here.
+    pub(super) fn is_based_on(&self, recorded: &Service) -> bool {
+        self.saved.generation == recorded.generation
+    }
+
+    pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
+        self.learn(fact, now, now);
+    }
+
+    /// Learns at `at` what was asked for at `asked`.
+    pub(super) fn learn(&mut self, fact: Fact, asked: Timestamp, at: Timestamp) {
+        self.in_vain |= is_in_vain(&fact);
+        self.service.life = self.service.life.observe(&fact, at);
+        self.keep_since();
+        self.news.push(Told { news: News::Fact(fact), asked, at });
+    }
+
+    /// What of its plan this turn is to do at `now`: the scheduler is asked once only, not on behalf of a look that
+    /// comes soon after another one, and for a companion nothing is done.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = Action> {
+        let planned = if self.is_companion { Vec::new() } else { self.plan(now) };
+        let life = &self.service.life;
+        let is_fresh = life.looked_at.is_some_and(|at| !at.is_older(life.terms.fresh, now));
+        let is_told = self.surveyed || self.looks && is_fresh;
+        planned.into_iter().filter(move |action| !is_told || *action != Action::Survey)
+    }
+
+    /// Whether a question that is asked anyway should be about it as well. Where nothing was told at the last look, it
+    /// should, even if that is so recent that nobody would ask.
+    pub(super) fn is_helped_by_a_survey(&self, now: Timestamp) -> bool {
+        let life = &self.service.life;
+        match life.phase {
+            Phase::Intent | Phase::Ended(_) => false,
+            Phase::Sending { .. } | Phase::Live { .. } => {
+                !self.gone && !self.surveyed && (life.doubt.is_some() || life.is_survey_due(now))
+            }
+        }
+    }
+
+    /// What is to be done at `now`. A server that was asked in vain in this turn is not asked again before anything else
+    /// is known, however long it was waited for: the scheduler is to be asked.
+    fn plan(&self, now: Timestamp) -> Vec<Action> {
+        let mut life = self.service.life.clone();
+        if let (true, Some(ping)) = (self.in_vain, &mut life.ping) {
+            ping.at = now;
+        }
+        life.plan(now).actions
+    }
+
+    /// A status that was left and reached again between two records was never left.
+    fn keep_since(&mut self) {
+        if self.service.status() == self.saved.status() {
+            self.service.life.since = self.saved.life.since;
+        }
+    }
+
+    /// Wishes for something.
+    pub(super) fn request(&mut self, request: Request, now: Timestamp) -> Result<(), EngineError> {
+        self.service.life = self.service.life.request(&request, now)?;
+        self.looks |= request == Request::Look;
+        self.news.push(Told { news: News::Request(request), asked: now, at: now });
+        Ok(())
+    }
+
+    /// Starts again from what another process has saved, with all that it does not know better already.
+    pub(super) fn rebase(&mut self, saved: Service, now: Timestamp) {
+        self.service = saved.clone();
+        for Told { news, asked, at } in &self.news {
+            let life = &self.service.life;
+            match news {
+                News::Fact(Fact::Tunnel(TunnelFact::Open(tunnel))) if is_stray(tunnel, &saved.life) => {
+                    self.strays.push(tunnel.clone());
+                }
+                News::Fact(Fact::Submission(Submission::NotSent(_) | Submission::Refused(_)))
+                    if is_sent_since(&saved.life, self.sent_at) => {}
+                News::Fact(fact) => self.service.life = life.observe_late(fact, *asked, *at, now),
+                News::Request(request) => match life.request(request, *at) {
+                    Ok(life) => self.service.life = life,
+                    Err(refusal) => self.refused = Some(refusal),
+                },
+            }
+        }
+        self.saved = saved;
+        self.keep_since();
+    }
+
+    pub(super) fn change(&self, now: Timestamp) -> Change {
+        let (from, to) = (self.saved.status(), self.service.status());
+        let why = self.service.life.why();
+        let event = (from != to).then_some(Event { at: now, from: Some(from), to, why });
+        Change { service: self.service.clone(), event }
+    }
+
+    pub(super) fn has_changed(&self) -> bool {
+        !self.gone && self.saved.life != self.service.life
+    }
+
+    /// Whether the change must not be lost or should be seen at once. A server's silence is kept back until the
+    /// scheduler was asked: if its job has ended, it was never UNHEALTHY.
+    pub(super) fn is_urgent(&self, now: Timestamp) -> bool {
+        let (saved, life) = (&self.saved.life, &self.service.life);
+        if life.status() == Status::Unhealthy && !life.plan(now).actions.is_empty() {
+            return false;
+        }
+        let owned = |life: &Life| {
+            (life.status(), life.phase.job().map(|job| job.id.clone()), life.open_tunnel().cloned())
+        };
+        saved.stop != life.stop || owned(saved) != owned(life)
+    }
+}
+
+/// Whether it tells of a server that did not answer: when it was asked, and not now, for this machine may have slept
+/// since. An answer is one of now, for the scheduler's word to be still good.
+pub(super) fn is_in_vain(fact: &Fact) -> bool {
+    match fact {
+        Fact::Ping(ping) => ping.echo != Echo::Answered,
+        Fact::Tunnel(TunnelFact::Unopened(_)) => true,
+        Fact::Submitting | Fact::Submission(_) | Fact::Job(_) | Fact::Cancel(_) => false,
+        Fact::Tunnel(TunnelFact::Open(_) | TunnelFact::Closed | TunnelFact::Unclosed(_)) => false,
+    }
+}
+
+/// Whether another process has opened a tunnel from another port meanwhile.
+fn is_stray(tunnel: &Tunnel, known: &Life) -> bool {
+    tunnel.handle.is_some() && known.open_tunnel().is_some_and(|open| open.port != tunnel.port)
+}
+
+/// Whether another submission than that of `ours` is under way: what is known of ours says nothing of that one.
+fn is_sent_since(known: &Life, ours: Option<Timestamp>) -> bool {
+    matches!(known.phase, Phase::Sending { since } if Some(since) != ours)
+}
