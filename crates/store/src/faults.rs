@@ -53,6 +53,27 @@ impl Faults {
         }
     }
 
+    /// Whether SQLite could not open a file that it needs: the database, or one of those beside it.
+    pub(crate) fn is_cannot_open(&self, error: &sqlx::Error) -> bool {
+        const CANTOPEN: u32 = 14;
+        let sqlx::Error::Database(error) = error else { return false };
+        let code = error.code().and_then(|code| code.parse::<u32>().ok());
+        self.is_file && code.is_some_and(|code| code & 0xff == CANTOPEN)
+    }
+
+    /// What is wrong with a database that has refused to read itself, if that is damage: in a file anything is that
+    /// keeps it from being read for good, such as a table that is not there.
+    ///
+    /// # Errors
+    /// Those that tell of something else than damage.
+    pub(crate) fn damage(&self, error: LedgerError) -> Result<String, LedgerError> {
+        match error {
+            LedgerError::Corrupt { source, .. } => Ok(source.to_string()),
+            LedgerError::Failed { source, .. } if self.is_file => Ok(source.to_string()),
+            other => Err(other),
+        }
+    }
+
     /// A pool that had no connection to give in time.
     fn no_connection(&self) -> LedgerError {
         if self.is_file {

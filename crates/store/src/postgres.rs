@@ -25,6 +25,17 @@ pub(crate) async fn open(
     patience: Duration,
     faults: &Faults,
 ) -> Result<DatabaseConnection, LedgerError> {
+    let db = open_as_it_is(url, patience, faults).await?;
+    migrate(&db, faults).await?;
+    Ok(db)
+}
+
+/// Opens the database at `url` as it is: nothing is brought up to date.
+pub(crate) async fn open_as_it_is(
+    url: &PostgresUrl,
+    patience: Duration,
+    faults: &Faults,
+) -> Result<DatabaseConnection, LedgerError> {
     let options: PgConnectOptions = url.secret().parse().map_err(|error| faults.driver(&error))?;
     let options = options.application_name("towline").disable_statement_logging();
     let limit = patience.saturating_add(CONNECT);
@@ -41,9 +52,7 @@ pub(crate) async fn open(
             Box::pin(async move { connection.execute(settings).await.map(drop) })
         })
         .connect_lazy_with(options);
-    let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-    migrate(&db, faults).await?;
-    Ok(db)
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
 /// Waits for the advisory lock of a profile for so long and holds it as long as what it returns lives, in a

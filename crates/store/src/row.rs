@@ -44,6 +44,24 @@ pub(crate) fn from_service(service: &Service) -> Result<service::Model, BoxError
     })
 }
 
+/// What a row's columns tell otherwise than the life and the spec that stand in it, if anything: services are selected
+/// by these columns.
+pub(crate) fn mismatch(row: &QueryResult, service: &Service) -> Option<String> {
+    let model = service::Model::from_query_result(row, "").ok()?;
+    let LifeColumns { status, ended, unfinished, .. } = LifeColumns::of(&service.life).ok()?;
+    let profile = printable(&service.spec.profile);
+    let columns = [
+        ("name", model.name, service.spec.name.to_string()),
+        ("profile", model.profile, profile),
+        ("status", model.status, status),
+        ("ended", model.ended.to_string(), ended.to_string()),
+        ("unfinished", model.unfinished.to_string(), unfinished.to_string()),
+    ];
+    columns.into_iter().find(|(_, told, meant)| told != meant).map(|(column, told, meant)| {
+        format!("column {column} says {told:?} where its record means {meant:?}")
+    })
+}
+
 /// Reads one row. Each is read by itself, so that a damaged one harms no other.
 pub(crate) fn to_service(row: &QueryResult) -> Result<Service, DamagedRow> {
     let read = || -> Result<Service, BoxError> {

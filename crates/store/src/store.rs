@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-async fn in_time<T>(
+pub(crate) async fn in_time<T>(
     patience: Duration,
     faults: &Faults,
     call: impl Future<Output = Result<T, LedgerError>>,

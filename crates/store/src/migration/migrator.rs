@@ -45,6 +45,14 @@ pub(crate) async fn is_new_file(db: &DatabaseConnection, faults: &Faults) -> Res
     }
 }
 
+/// Whether the database of a server has no tables of ours yet.
+///
+/// # Errors
+/// As [`migrate`].
+pub(crate) async fn is_new_server(db: &DatabaseConnection, faults: &Faults) -> Result<bool, LedgerError> {
+    Ok(applied(db, faults).await?.is_empty())
+}
+
 /// Applies what is missing, all of it or nothing. Of several programs at once one does it and the others wait.
 ///
 /// # Errors

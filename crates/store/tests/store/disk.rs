@@ -8,6 +8,7 @@ use std::process::Command;
 
 use towline_core::ports::{Ledger, LedgerError, Select};
 use towline_core::testing::sample_service;
+use towline_store::{BackupError, Location, Store};
 
 use crate::shared::{insert, names, open, save, skip};
 
@@ -74,6 +75,14 @@ async fn part_full() {
     assert!(matches!(error, LedgerError::Full { .. }), "{error:?}");
     assert!(kept.len() > 10, "{}", kept.len());
     assert_eq!(store.list(Select::All).await.unwrap().services, kept);
+    let location = Location::Sqlite(disk.join("towline.db"));
+    assert_eq!(Store::check(&location).await.unwrap().problems, []);
+    // The copy's disk is full here, as the ledger's is; elsewhere there is room.
+    let copied = Store::back_up(&location, &disk.join("copy.db"), false).await;
+    assert!(matches!(copied, Err(BackupError::Write { .. })), "{copied:?}");
+    assert!(!disk.join("copy.db").exists());
+    let elsewhere = tempfile::tempdir().unwrap();
+    Store::back_up(&location, &elsewhere.path().join("copy.db"), false).await.unwrap();
     remount("size=4m");
     save(&store, &kept[0]).await.unwrap();
 }
@@ -129,6 +138,13 @@ async fn part_read_only() {
         let outcome = open(&path).await;
         assert!(matches!(outcome, Err(LedgerError::ReadOnly { .. })), "{}: {outcome:?}", path.display());
     }
+    // It can still be checked, and saved from there.
+    let location = Location::Sqlite(path.clone());
+    let report = Store::check(&location).await.unwrap();
+    assert_eq!((report.services, report.problems), (1, Vec::new()));
+    let elsewhere = tempfile::tempdir().unwrap();
+    Store::back_up(&location, &elsewhere.path().join("copy.db"), false).await.unwrap();
+    assert_eq!(names(&open(&elsewhere.path().join("copy.db")).await.unwrap()).await, ["web"]);
     remount("rw");
     assert_eq!(names(&open(&path).await.unwrap()).await, ["web"]);
 }

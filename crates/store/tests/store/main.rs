@@ -2,16 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod backup;
+mod check;
 mod contract;
 mod cuts;
 mod damage;
 mod disk;
 mod faults;
 mod formats;
+mod kills;
 mod lives;
 #[cfg(feature = "postgres")]
 mod postgres_faults;
+#[cfg(feature = "postgres")]
+mod postgres_restart;
 mod postgres_server;
 mod races;
 mod shared;
+mod stress;
 mod turnstile;

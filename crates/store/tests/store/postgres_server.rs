@@ -16,13 +16,22 @@ pub(crate) struct Schema {
     url: String,
 }
 
+/// Whether tests are to use PostgreSQL; if not, says on the real standard error that the test `test` is skipped.
+pub(crate) fn is_wanted(test: &str) -> bool {
+    let named = std::env::var_os(VARIABLE).is_some();
+    if !named {
+        skip(test, &format!("{VARIABLE} is not set"));
+    }
+    named
+}
+
 impl Schema {
     /// Makes one, or says on the real standard error that the test `test` is skipped.
     pub(crate) async fn create(test: &str) -> Option<Self> {
-        let Ok(server) = std::env::var(VARIABLE) else {
-            skip(test, &format!("{VARIABLE} is not set"));
+        if !is_wanted(test) {
             return None;
-        };
+        }
+        let server = std::env::var(VARIABLE).unwrap();
         let name = format!("towline_{}", Uuid::now_v7().simple());
         let admin = Database::connect(&server).await.unwrap();
         admin.execute_unprepared(&format!("CREATE SCHEMA {name}")).await.unwrap();
@@ -33,6 +42,11 @@ impl Schema {
 
     pub(crate) fn location(&self) -> Location {
         self.url.parse().unwrap()
+    }
+
+    /// The URL of the schema.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) async fn open(&self) -> Store {

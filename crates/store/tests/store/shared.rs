@@ -36,9 +36,10 @@ pub(crate) async fn insert(store: &Store, service: &Service) -> Result<(), Ledge
     store.insert(service, &first_event(service)).await
 }
 
-/// Saves `service` as it is, with an event.
+/// Saves `service` as it is, with an event that follows those that it has.
 pub(crate) async fn save(store: &Store, service: &Service) -> Result<SaveOutcome, LedgerError> {
-    let change = Change { service: service.clone(), event: Some(first_event(service)) };
+    let event = Event { from: Some(service.status()), ..first_event(service) };
+    let change = Change { service: service.clone(), event: Some(event) };
     store.save(&[change]).await.map(|outcomes| outcomes[0])
 }
 
