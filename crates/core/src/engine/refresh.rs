@@ -8,8 +8,9 @@ use super::turn::in_time;
 use crate::id::ServiceId;
 use crate::job::Sighting;
 use crate::lifecycle::{Fact, Request};
-use crate::ports::{Listing, Select};
+use crate::ports::{DamagedRow, Listing, Select};
 use crate::service::Service;
+use crate::time::Timestamp;
 
 impl Engine {
     /// Looks at one service again and returns it as it is recorded then. Knowledge younger than the freshness interval
@@ -24,14 +25,33 @@ impl Engine {
         self.turn_one(entry, &mut None).await
     }
 
-    /// Looks at all unfinished services of this profile again, with one question to the scheduler for all of them.
+    /// Looks at all unfinished services of this profile again, with one question to the scheduler for all of them. Of
+    /// several engines that share and do so at once, one looks, and the others return what it has recorded.
     ///
     /// # Errors
     /// Only the ledger's; a cluster that does not answer leaves a doubt in each service. Rows that cannot be read are
     /// in the listing and harm no other.
     pub async fn refresh_all(&self) -> Result<Listing, EngineError> {
-        let listing = self.ledger.list(Select::Unfinished).await?;
         let now = self.clock.now();
+        let (mut entries, mut damaged) = self.unfinished(now).await?;
+        let is_idle = entries.iter().all(|entry| entry.due(now).next().is_none());
+        let pass = match self.turnstile.as_ref().filter(|_| !is_idle) {
+            Some(turnstile) => {
+                // Not the place where the scheduler is asked: who waits for a server does not keep others from that.
+                let pass = turnstile.enter(&format!("{} all", self.profile)).await;
+                (entries, damaged) = self.unfinished(now).await?;
+                pass
+            }
+            None => None,
+        };
+        let services = self.turn(entries, &mut None).await?;
+        drop(pass);
+        Ok(Listing { services, damaged })
+    }
+
+    /// The unfinished services of this profile, all asked for at `now`.
+    async fn unfinished(&self, now: Timestamp) -> Result<(Vec<Entry>, Vec<DamagedRow>), EngineError> {
+        let listing = self.ledger.list(Select::Unfinished).await?;
         let mut entries = Vec::with_capacity(listing.services.len());
         for service in listing.services {
             if service.spec.profile == self.profile {
@@ -40,7 +60,7 @@ impl Engine {
                 entries.push(entry);
             }
         }
-        Ok(Listing { services: self.turn(entries, &mut None).await?, damaged: listing.damaged })
+        Ok((entries, listing.damaged))
     }
 
     const fn look(&self) -> Request {

@@ -10,9 +10,9 @@ pub type Pass = Box<dyn Send + Sync>;
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait Turnstile: Send + Sync {
-    /// Waits until nobody else holds a pass for `profile`, and returns one.
+    /// Waits until nobody else holds a pass for `whom` (a profile, and what is to be done there), and returns one.
     ///
     /// Never waits for ever: `None` if somebody has held one for longer than any look takes (a process may be
     /// suspended), or if there is no telling. If dropped, it has no effect.
-    async fn enter(&self, profile: &str) -> Option<Pass>;
+    async fn enter(&self, whom: &str) -> Option<Pass>;
 }
