@@ -136,7 +136,7 @@ impl App {
                 Kind::Internal,
                 format!("the record of service {} ({}) is damaged: {}", row.name, row.id, row.problem),
             )
-            .hint("restore the ledger from a copy, or remove that row from it; other services go on")),
+            .hint("`towline db check` tells all that is damaged, and how to go on; other services are not concerned")),
             None => found,
         }
     }

@@ -277,14 +277,14 @@ impl From<LedgerError> for Failure {
             }
             LedgerError::Corrupt { .. } => (
                 Kind::Config,
-                "move it away or restore a copy; a new one is made when there is none".to_owned(),
+                "`towline db check` tells what is damaged, and how to restore a copy".to_owned(),
             ),
             LedgerError::Full { .. } => {
                 (Kind::Internal, "free some space, or set TOWLINE_DATA_DIR to use another place".to_owned())
             }
             _ => (
                 Kind::Config,
-                "`towline doctor` checks the ledger; `towline config show` tells where it is".to_owned(),
+                "`towline db path` tells where it is, `towline config show` where that was set".to_owned(),
             ),
         };
         Self::from_error(kind, error).hint(hint)

@@ -2,6 +2,7 @@
 
 mod advice;
 mod checks;
+mod ledger;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 
 pub(crate) use advice::advice;
+pub(crate) use ledger::{LedgerCheck, back_up_ledger, check_ledger, ledger_place};
 
 /// How long a ping may take. A server that computes may answer its health path late.
 const PING: Duration = Duration::from_secs(5);

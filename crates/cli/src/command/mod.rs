@@ -2,6 +2,7 @@
 
 mod completion;
 mod config;
+mod db;
 mod doctor;
 mod events;
 mod follow;

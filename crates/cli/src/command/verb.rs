@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{
-    completion, config, doctor, events, logs, ls, man, profile, profile_import, prune, refresh, rm, run,
+    completion, config, db, doctor, events, logs, ls, man, profile, profile_import, prune, refresh, rm, run,
     show, stop, tunnel, url, wait, why,
 };
 use crate::app::App;
@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Doctor(doctor::DoctorArgs),
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    #[command(subcommand)]
+    Db(db::DbVerb),
     Completion(completion::CompletionArgs),
     Man(man::ManArgs),
 }
@@ -73,6 +75,7 @@ impl Verb {
             },
             Self::Doctor(args) => block_on(doctor::doctor(terminal, &args)),
             Self::Config(verb) => config::config(terminal, &verb),
+            Self::Db(verb) => block_on(db::db(&load()?, &verb)),
             Self::Completion(args) => completion::completion(terminal, &args),
             Self::Man(args) => man::man(terminal, &args),
         }
