@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::job::{JobEnd, Outcome};
 use crate::lifecycle::{Absence, Cause, Echo, Job, Life, Phase, PingRecord, Stage, Status};
+use crate::time::Timestamp;
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,16 +137,23 @@ impl Life {
     pub fn why(&self) -> String {
         match &self.phase {
             Phase::Intent => "recorded; nothing is sent to the scheduler yet".into(),
-            Phase::Sending { .. } => match self.absence {
-                None => "sent to the scheduler; its answer is awaited".into(),
-                Some(Absence { since, .. }) => format!(
-                    "sent to the scheduler, its answer is lost; no job was found since {since}, and none is submitted \
-                     again before {}",
-                    since.plus(self.terms.settle)
-                ),
-            },
+            Phase::Sending { since } => self.why_sending(*since),
             Phase::Live { stage, job } => self.why_live(*stage, job),
             Phase::Ended(ending) => ending.cause.to_string(),
+        }
+    }
+
+    fn why_sending(&self, sent_at: Timestamp) -> String {
+        match (self.absence, &self.doubt) {
+            (Some(Absence { since, .. }), _) => format!(
+                "the submission of {sent_at} is being settled, its answer is lost: no job was found since {since}, and \
+                 none is submitted again before {}",
+                since.plus(self.terms.settle)
+            ),
+            (None, Some(doubt)) => {
+                format!("the submission of {sent_at} is being settled, its answer is lost: {}", doubt.why)
+            }
+            (None, None) => "sent to the scheduler; its answer is awaited".into(),
         }
     }
 
@@ -193,8 +201,8 @@ mod tests {
 
     use super::*;
     use crate::id::JobId;
-    use crate::lifecycle::Terms;
-    use crate::time::Timestamp;
+    use crate::job::Sighting;
+    use crate::lifecycle::{Fact, Submission, Terms};
 
     #[test]
     fn a_start_that_takes_long_tells_what_the_pings_found() {
@@ -210,6 +218,22 @@ mod tests {
         assert_eq!(why(Some(silent)), "job 7 runs on c1; the server has not answered yet (404 Not Found)");
         let no_route = Echo::NoRoute("forwarding is prohibited".into());
         assert_eq!(why(Some(no_route)), "job 7 runs on c1; no way to the server: forwarding is prohibited");
+    }
+
+    #[test]
+    fn a_submission_that_is_settled_says_so_since_when_and_why() {
+        let at = Timestamp::from_secs;
+        let terms = Terms::with_grace(Duration::from_secs(600));
+        let sent = Life::new(terms, at(0)).observe(&Fact::Submitting, at(1));
+        assert_eq!(sent.why(), "sent to the scheduler; its answer is awaited");
+        let unclear =
+            sent.observe(&Fact::Submission(Submission::Unclear("the network is gone".into())), at(2));
+        let settled = format!("the submission of {} is being settled, its answer is lost: ", at(1));
+        assert_eq!(unclear.why(), format!("{settled}the network is gone"));
+        let missed = unclear.observe(&Fact::Job(Sighting::absent(Some(at(3)))), at(3));
+        let limits =
+            format!("no job was found since {}, and none is submitted again before {}", at(3), at(303));
+        assert_eq!(missed.why(), settled + &limits);
     }
 
     #[test]
