@@ -19,8 +19,11 @@ case $name in
   *) say o; finish ;;
 esac
 section scancel
+# step: job is ours
 bounded "$seconds" scancel "$job"
-say "c$?"
+code=$?
+# step: cancel sent
+say "c$code"
 finish
 "#;
 

@@ -23,7 +23,9 @@ begin() { printf '' 2>/dev/null >"$dir/submitting"; }
 over() { printf 'over\n' 2>/dev/null >"$dir/submitting"; }
 unwritable() { over || rm -f "$dir/submitting"; say h; finish; }
 accepted() {
+  # step: job accepted
   printf '%s\n' "$1" >"$dir/job.id.new" && mv -f "$dir/job.id.new" "$dir/job.id"
+  # step: id kept
   say "j$1"
   finish
 }
@@ -31,7 +33,9 @@ put() {
   cat >"$dir/$1.new" && mv -f "$dir/$1.new" "$dir/$1" || unwritable
 }
 section home
+# step: nothing made
 [ -d "$dir" ] || mkdir -p "$dir" || unwritable
+# step: directory made
 if [ -s "$dir/job.id" ]; then
   read -r job <"$dir/job.id"
   say "j$job"
@@ -62,7 +66,8 @@ fi
 "#;
 
 /// `sbatch` itself. What its plugins print comes before the id; `--parsable` prints `id` or `id;cluster`.
-const LAST: &str = r#"section sbatch
+const LAST: &str = r#"# step: files written
+section sbatch
 umask "$mask"
 cd
 answer=$(bounded "$seconds" sbatch --parsable --chdir="$dir" "$dir/job.sh")

@@ -46,8 +46,10 @@ pub(crate) struct Accounting {
 const TEXT: &str = r#"command -v squeue >/dev/null 2>&1 || { say n; finish; }
 export LC_ALL=C SLURM_TIME_FORMAT=%s
 section squeue
+# step: queue not asked
 queue=$(bounded "$seconds" squeue --me -t all -h -o "$format")
 code=$?
+# step: queue read
 say "q$code"
 say "t$(date +%s)"
 [ "$code" -eq 0 ] || finish
