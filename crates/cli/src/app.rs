@@ -58,6 +58,8 @@ impl App {
     /// # Errors
     /// [`Kind::Config`] if there is no home directory, or a value is wrong.
     pub(crate) fn load(terminal: Terminal, flags: &Flags) -> Outcome<Self> {
+        #[cfg(feature = "crash-points")]
+        wiring::crash_points::check()?;
         let paths = find_paths()?;
         let layers = Layers::load(&paths.config_file, environment(), flags)?;
         let config = layers.config()?;
@@ -229,8 +231,11 @@ pub(crate) fn find_paths() -> Outcome<Paths> {
 }
 
 pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    #[cfg(feature = "crash-points")]
+    let variables = variables.filter(|(name, _)| !wiring::crash_points::VARIABLES.contains(&name.as_str()));
+    variables
 }
 
 /// What makes whole seconds of a wait that are not over before it is.

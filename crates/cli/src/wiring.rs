@@ -2,6 +2,12 @@
 
 mod advice;
 mod checks;
+#[cfg(feature = "crash-points")]
+pub(crate) mod crash_points;
+#[cfg(feature = "crash-points")]
+mod crashing_ports;
+#[cfg(feature = "crash-points")]
+mod held_shell;
 mod ledger;
 
 use std::path::PathBuf;
@@ -137,7 +143,10 @@ pub(crate) fn target(
             (site, slurm.clone(), slurm)
         }
     };
-    let engine = Engine::new(name, site, records.ledger, clock).sharing(records.turnstile);
+    let Records { ledger, turnstile } = records;
+    #[cfg(feature = "crash-points")]
+    let (site, ledger) = crash_points::around(site, ledger)?;
+    let engine = Engine::new(name, site, ledger, clock).sharing(turnstile);
     Ok(Target { engine, files, inspector })
 }
 
@@ -158,6 +167,8 @@ pub(crate) fn cluster(profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
     };
     let master = Arc::new(Master::new(login).map_err(|err| Failure::from_error(Kind::Config, err))?);
     let shell: Arc<dyn RemoteShell> = Arc::new(SshShell::new(master.clone()));
+    #[cfg(feature = "crash-points")]
+    let shell = crash_points::around_shell(shell, config.home.as_str())?;
     Ok(Cluster { slurm: Arc::new(Slurm::new(shell, config)), master: Some(master) })
 }
 

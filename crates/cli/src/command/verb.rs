@@ -38,6 +38,10 @@ pub(crate) enum Verb {
     Db(db::DbVerb),
     Completion(completion::CompletionArgs),
     Man(man::ManArgs),
+    /// List the points at which the end-to-end tests break off
+    #[cfg(feature = "crash-points")]
+    #[command(hide = true)]
+    CrashPoints,
 }
 
 impl Verb {
@@ -78,6 +82,8 @@ impl Verb {
             Self::Db(verb) => block_on(db::db(&load()?, &verb)),
             Self::Completion(args) => completion::completion(terminal, &args),
             Self::Man(args) => man::man(terminal, &args),
+            #[cfg(feature = "crash-points")]
+            Self::CrashPoints => Ok(terminal.data(&crate::wiring::crash_points::list())?),
         }
     }
 }

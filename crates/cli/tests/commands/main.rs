@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod configuration;
+mod crash_points;
 mod db;
 mod errors;
 mod life;
