@@ -1,16 +1,13 @@
 //! A network that is gone for long: among the longest of the stories, so that it comes first.
 
 use crate::doubt::{assert_back, assert_doubtful};
-use crate::harness::{Guard, Lab, Relay};
+use crate::harness::{Lab, Relay};
 
 #[test]
 fn the_network_is_gone_for_long() {
     // The lab's own way to the login host is cut, which disturbs nobody else.
-    let relay = Relay::to("10.77.1.2:22");
-    let lab = Lab::bare(Guard::shared());
-    let way = format!("HostName 127.0.0.1\n    Port {}\n    HostKeyAlias 10.77.1.2", relay.port());
-    let config = lab.write_ssh_config(|text| text.replace("HostName 10.77.1.2", &way));
-    lab.add_profile(&config, &[]);
+    let relay = Relay::to_login();
+    let lab = Lab::behind(&relay);
     let url = lab.run_web("web", &["--nodelist", "c1"]);
     let jobs = lab.living_jobs();
     relay.cut(true);

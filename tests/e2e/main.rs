@@ -10,6 +10,7 @@ mod bad_ledger;
 mod bad_logins;
 mod bad_services;
 mod bad_words;
+mod crash_points;
 mod doubt;
 mod faults;
 mod harness;

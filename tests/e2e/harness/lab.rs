@@ -11,7 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::cluster::{Guard, Host, on, state_dir};
-use super::process::{Output, Running};
+use super::process::{Output, Running, listening_ports};
+use super::relay::Relay;
 use super::wait::{SOON, eventually};
 
 /// How long a command may take that waits for nothing longer than a minute.
@@ -38,6 +39,15 @@ impl Lab {
     pub(crate) fn alone() -> Self {
         let lab = Self::bare(Guard::alone());
         lab.add_profile(&state_dir().join("ssh_config"), &[]);
+        lab
+    }
+
+    /// One whose way to the login host is its own, so that cutting it disturbs nobody else.
+    pub(crate) fn behind(relay: &Relay) -> Self {
+        let lab = Self::bare(Guard::shared());
+        let way = format!("HostName 127.0.0.1\n    Port {}\n    HostKeyAlias 10.77.1.2", relay.port());
+        let config = lab.write_ssh_config(|text| text.replace("HostName 10.77.1.2", &way));
+        lab.add_profile(&config, &[]);
         lab
     }
 
@@ -138,6 +148,11 @@ impl Lab {
         Running::start(self.command().args(words), b"")
     }
 
+    /// Starts `towline` with these words and these variables besides.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], words: &[&str]) -> Running {
+        Running::start(self.command().envs(variables.iter().copied()).args(words), b"")
+    }
+
     /// Runs a service in the profile `lab`: options, `--` and the command.
     #[track_caller]
     pub(crate) fn run(&self, name: &str, words: &[&str]) -> Output {
@@ -202,6 +217,11 @@ impl Lab {
             (line.starts_with("ssh") && line.contains(mark)).then_some((pid, line))
         };
         fs::read_dir("/proc").unwrap().filter_map(|entry| look(entry.ok()?)).collect()
+    }
+
+    /// The local ports on which the SSH connections of this lab listen.
+    pub(crate) fn forwarded_ports(&self) -> Vec<u16> {
+        self.ssh_processes().into_iter().flat_map(|(pid, _)| listening_ports(pid)).collect()
     }
 
     /// Ends the jobs, and takes away what lies on the cluster.

@@ -1,6 +1,8 @@
 //! Programs that are run, and what they said.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::fs;
 use std::io::{Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -109,6 +111,11 @@ impl Running {
         self.stderr.text()
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
@@ -136,6 +143,21 @@ impl Drop for Running {
 fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// The TCP ports of 127.0.0.1 on which a process listens; none once it has ended.
+pub(crate) fn listening_ports(pid: u32) -> Vec<u16> {
+    const LISTENS: &str = "0A";
+    let link = |entry: fs::DirEntry| Some(fs::read_link(entry.path()).ok()?.to_str()?.to_owned());
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let sockets: BTreeSet<String> = open.filter_map(link).collect();
+    // See proc_pid_net(5): local address, state and inode are the fields 1, 3 and 9.
+    let port = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let ours = fields[3] == LISTENS && sockets.contains(&format!("socket:[{}]", fields[9]));
+        ours.then(|| u16::from_str_radix(fields[1].split_once(':').unwrap().1, 16).unwrap())
+    };
+    fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1).filter_map(port).collect()
 }
 
 /// A stream that is read in the background.

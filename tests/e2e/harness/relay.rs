@@ -2,16 +2,18 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
 
 /// How often the state is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Hands on what arrives at a local port. While it is cut nothing is lost, and nothing arrives, as where packets are
-/// dropped.
+/// dropped for a while.
 pub(crate) struct Relay {
     port: u16,
     state: Arc<State>,
@@ -21,11 +23,22 @@ pub(crate) struct Relay {
 struct State {
     cut: AtomicBool,
     over: AtomicBool,
+    links: Mutex<Vec<Arc<Link>>>,
+}
+
+/// One connection through the relay.
+struct Link {
+    near: TcpStream,
+    far: TcpStream,
+    /// Whatever is sent is dropped, and neither end is told.
+    lost: AtomicBool,
+    /// It ends without a farewell.
+    reset: AtomicBool,
 }
 
 impl Relay {
-    /// A relay to that address.
-    pub(crate) fn to(address: &'static str) -> Self {
+    /// A relay to the login host.
+    pub(crate) fn to_login() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -34,7 +47,7 @@ impl Relay {
         spawn(move || {
             while !shared.over.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    Ok((near, _)) => join(&near, &TcpStream::connect(address).unwrap(), &shared),
+                    Ok((near, _)) => join(near, TcpStream::connect("10.77.1.2:22").unwrap(), &shared),
                     Err(_) => sleep(PAUSE),
                 }
             }
@@ -51,6 +64,30 @@ impl Relay {
     pub(crate) fn cut(&self, cut: bool) {
         self.state.cut.store(cut, Ordering::Relaxed);
     }
+
+    /// The ports of this machine from which the login host sees the connections come.
+    pub(crate) fn far_ports(&self) -> Vec<u16> {
+        let links = self.state.links.lock().unwrap();
+        links.iter().map(|link| link.far.local_addr().unwrap().port()).collect()
+    }
+
+    /// Resets the connections that there are (RST).
+    pub(crate) fn reset(&self) {
+        for link in self.state.links.lock().unwrap().drain(..) {
+            for stream in [&link.near, &link.far] {
+                // tcp(7), socket(7): closing with a linger time of 0 sends a reset.
+                set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+            }
+            link.reset.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Drops from now on whatever is sent over the connections that there are; new ones get through.
+    pub(crate) fn lose(&self) {
+        for link in self.state.links.lock().unwrap().iter() {
+            link.lost.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Relay {
@@ -59,23 +96,34 @@ impl Drop for Relay {
     }
 }
 
-fn join(near: &TcpStream, far: &TcpStream, state: &Arc<State>) {
-    for (from, to) in [(near, far), (far, near)] {
-        from.set_nonblocking(false).unwrap();
-        from.set_read_timeout(Some(PAUSE)).unwrap();
-        let (from, to, state) = (from.try_clone().unwrap(), to.try_clone().unwrap(), state.clone());
-        spawn(move || hand_on(from, to, &state));
+fn join(near: TcpStream, far: TcpStream, state: &Arc<State>) {
+    for stream in [&near, &far] {
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PAUSE)).unwrap();
+    }
+    let link = Arc::new(Link { near, far, lost: AtomicBool::new(false), reset: AtomicBool::new(false) });
+    state.links.lock().unwrap().push(link.clone());
+    for outwards in [true, false] {
+        let (link, state) = (link.clone(), state.clone());
+        spawn(move || {
+            let ends = if outwards { (&link.near, &link.far) } else { (&link.far, &link.near) };
+            hand_on(ends, &link, &state);
+        });
     }
 }
 
-fn hand_on(mut from: TcpStream, mut to: TcpStream, state: &State) {
+fn hand_on((mut from, mut to): (&TcpStream, &TcpStream), link: &Link, state: &State) {
     let mut piece = [0; 65536];
     while !state.over.load(Ordering::Relaxed) {
+        if link.reset.load(Ordering::Relaxed) {
+            return;
+        }
         if state.cut.load(Ordering::Relaxed) {
             sleep(PAUSE);
             continue;
         }
         match from.read(&mut piece) {
+            Ok(_) if link.lost.load(Ordering::Relaxed) => sleep(PAUSE),
             Ok(0) => break,
             Ok(count) if to.write_all(&piece[..count]).is_ok() => {}
             Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -83,6 +131,6 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, state: &State) {
         }
     }
     // Either end may have gone already.
-    drop(to.shutdown(Shutdown::Both));
     drop(from.shutdown(Shutdown::Both));
+    drop(to.shutdown(Shutdown::Both));
 }
