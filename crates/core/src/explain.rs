@@ -147,7 +147,12 @@ impl Life {
         match (self.absence, &self.doubt) {
             (Some(Absence { since, .. }), _) => format!(
                 "the submission of {sent_at} is being settled, its answer is lost: no job was found since {since}, and \
-                 none is submitted again before {}",
+                 {} {}",
+                if self.stop.is_some() {
+                    "without one it ends after"
+                } else {
+                    "none is submitted again before"
+                },
                 since.plus(self.terms.settle)
             ),
             (None, Some(doubt)) => {
@@ -202,7 +207,7 @@ mod tests {
     use super::*;
     use crate::id::JobId;
     use crate::job::Sighting;
-    use crate::lifecycle::{Fact, Submission, Terms};
+    use crate::lifecycle::{EndStatus, Fact, Request, Submission, Terms};
 
     #[test]
     fn a_start_that_takes_long_tells_what_the_pings_found() {
@@ -233,7 +238,11 @@ mod tests {
         let missed = unclear.observe(&Fact::Job(Sighting::absent(Some(at(3)))), at(3));
         let limits =
             format!("no job was found since {}, and none is submitted again before {}", at(3), at(303));
-        assert_eq!(missed.why(), settled + &limits);
+        assert_eq!(missed.why(), format!("{settled}{limits}"));
+        let stop = Request::Stop { delay: Duration::ZERO, status: EndStatus::Stopped };
+        let stopped = missed.request(&stop, at(4)).unwrap();
+        let limits = format!("no job was found since {}, and without one it ends after {}", at(3), at(303));
+        assert_eq!(stopped.why(), format!("{settled}{limits}"));
     }
 
     #[test]

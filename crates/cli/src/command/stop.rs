@@ -133,6 +133,13 @@ fn say_wish(app: &App, service: &Service) -> Outcome<()> {
         ));
         return Ok(());
     }
+    if service.life.phase.job().is_none() && service.life.doubt.is_none() {
+        let why = clean(&service.life.why());
+        app.terminal.note(&format!(
+            "the stop of service {name} is recorded; {why}; the first towline command that sees a job cancels it"
+        ));
+        return Ok(());
+    }
     let doubt = service.life.doubt.as_ref().map_or("it was not heard", |doubt| doubt.why.as_str());
     let message =
         format!("the stop of service {name} is recorded, but its job is not cancelled yet: {}", clean(doubt));
