@@ -23,8 +23,9 @@ const ROUNDS: usize = 8;
 const PINGS_FIRST: usize = 2;
 /// Pings and tunnels that are under way at once.
 const AT_ONCE: usize = 64;
-/// How often a change is tried again after another process was quicker.
-const SAVE_ATTEMPTS: usize = 16;
+/// How often a change is tried again after another process was quicker. Each time that other one got on, and many may
+/// be at work, so only a ledger that takes nothing at all comes to the end of it.
+const SAVE_ATTEMPTS: usize = 1_000;
 
 impl Engine {
     /// Carries out what the services plan until nothing is left to do now, and returns them as they are recorded.

@@ -12,7 +12,7 @@ use towline_core::engine::EngineError;
 use towline_core::lifecycle::{EndStatus, Status};
 use towline_core::ports::{Clock as _, Ledger as _, Select, SubmitError};
 use towline_core::service::Service;
-use towline_core::testing::{Behaviour, Call, Faults};
+use towline_core::testing::{Behaviour, Call, Faults, Mishap};
 
 #[test]
 fn a_wish_that_comes_too_late_is_refused() {
@@ -267,6 +267,29 @@ fn a_look_during_which_the_clock_was_put_back_does_not_undo_a_later_one() {
         scene.world.advance(MINUTE);
         let later = run(scene.quick().refresh(id)).unwrap();
         assert_eq!(later.status(), Status::Healthy, "put back by {back} s: {}", later.life.why());
+    }
+}
+
+#[test]
+fn a_wish_and_a_look_that_others_overtake_again_and_again_are_granted() {
+    for wish in ["stop", "look"] {
+        let scene = Scene::new();
+        let id = scene.healthy(1).id;
+        scene.world.advance(2 * MINUTE);
+        let process = scene.process();
+        (0..100).for_each(|_| process.befall(Call::Save, Mishap::Overtaken));
+        let errand = begin(&process, |engine| async move {
+            match wish {
+                "stop" => engine.stop(id, Duration::ZERO, EndStatus::Stopped).await.map(drop),
+                _ => engine.refresh_all().await.map(drop),
+            }
+        });
+        let granted = end(errand);
+        assert!(granted.is_ok(), "{wish}: {granted:?}");
+        let found = run(scene.ledger.list(Select::Id(id))).unwrap().services.pop().unwrap();
+        assert!(found.generation > 100, "{wish}: {}", found.generation);
+        let status = if wish == "stop" { Status::Stopped } else { Status::Healthy };
+        assert_eq!(found.status(), status, "{wish}");
     }
 }
 
