@@ -146,7 +146,7 @@ impl Life {
     fn why_sending(&self, sent_at: Timestamp) -> String {
         match (self.absence, &self.doubt) {
             (Some(Absence { since, .. }), _) => format!(
-                "the submission of {sent_at} is being settled, its answer is lost: no job was found since {since}, and \
+                "the submission of {sent_at} is being settled, its answer has not come: no job was found since {since}, and \
                  {} {}",
                 if self.stop.is_some() {
                     "without one it ends after"
@@ -156,7 +156,10 @@ impl Life {
                 since.plus(self.terms.settle)
             ),
             (None, Some(doubt)) => {
-                format!("the submission of {sent_at} is being settled, its answer is lost: {}", doubt.why)
+                format!(
+                    "the submission of {sent_at} is being settled, its answer has not come: {}",
+                    doubt.why
+                )
             }
             (None, None) => "sent to the scheduler; its answer is awaited".into(),
         }
@@ -233,7 +236,7 @@ mod tests {
         assert_eq!(sent.why(), "sent to the scheduler; its answer is awaited");
         let unclear =
             sent.observe(&Fact::Submission(Submission::Unclear("the network is gone".into())), at(2));
-        let settled = format!("the submission of {} is being settled, its answer is lost: ", at(1));
+        let settled = format!("the submission of {} is being settled, its answer has not come: ", at(1));
         assert_eq!(unclear.why(), format!("{settled}the network is gone"));
         let missed = unclear.observe(&Fact::Job(Sighting::absent(Some(at(3)))), at(3));
         let limits =

@@ -68,8 +68,10 @@ impl Scheduler for LocalScheduler {
     async fn survey(&self, subjects: &[Subject]) -> Result<Survey, SurveyError> {
         let looks: Vec<(ServiceDir, Subject)> =
             subjects.iter().map(|subject| (self.dir(subject.id), subject.clone())).collect();
-        let look_at_all =
-            move || looks.iter().map(|(dir, subject)| (subject.id, survey::look(dir, subject))).collect();
+        let deadline = Instant::now() + survey::START_LIMIT;
+        let look_at_all = move || {
+            looks.iter().map(|(dir, subject)| (subject.id, survey::look(dir, subject, deadline))).collect()
+        };
         let sightings =
             spawn_blocking(look_at_all).await.map_err(|error| SurveyError::Unreachable(error.into()))?;
         Ok(Survey { sightings })

@@ -1,6 +1,7 @@
 //! Looking at one job.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use towline_core::engine::error_chain;
 use towline_core::id::{JobId, ServiceId};
@@ -13,16 +14,22 @@ use crate::job::{JobKey, JobRecord};
 use crate::process;
 use crate::store::{ReadError, ServiceDir};
 
-/// Says what is known of a subject; whatever cannot be read harms it alone.
-pub(crate) fn look(dir: &ServiceDir, subject: &Subject) -> Sighting {
+/// How long to wait for a job that is being started: many times what that takes.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Says what is known of a subject; whatever cannot be read harms it alone. A job that is being started is waited for
+/// until `deadline`.
+pub(crate) fn look(dir: &ServiceDir, subject: &Subject, deadline: Instant) -> Sighting {
     let at = process::uptime().map(|uptime| Timestamp::from_micros(0).plus(uptime));
-    let sighting = try_look(dir, subject).unwrap_or_else(|error| Sighting::unseen(error_chain(&error)));
+    let sighting =
+        try_look(dir, subject, deadline).unwrap_or_else(|error| Sighting::unseen(error_chain(&error)));
     Sighting { at, ..sighting }
 }
 
-fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> {
+fn try_look(dir: &ServiceDir, subject: &Subject, deadline: Instant) -> Result<Sighting, ReadError> {
     // In this order: a job that was being started a moment ago has written its record by now.
-    let starting = dir.is_starting()?;
+    let starting = is_starting_still(dir, deadline)?;
     let record = dir.job()?;
     // A service has one job. Whoever names another is mistaken, and only if the record is lost can he know better.
     let Some(job) = record.as_ref().map(|record| &record.job).or(subject.job.as_ref()).cloned() else {
@@ -46,6 +53,17 @@ fn try_look(dir: &ServiceDir, subject: &Subject) -> Result<Sighting, ReadError> 
     // Read after the process was seen to be gone, so it is what there will ever be.
     let exit = dir.exit().map(|exit| exit.filter(|exit| exit.job == seen.job));
     Ok(gone(&seen, exit, cancelled))
+}
+
+/// Whether the job is being started and is not done with that by the deadline.
+fn is_starting_still(dir: &ServiceDir, deadline: Instant) -> Result<bool, ReadError> {
+    while dir.is_starting()? {
+        if Instant::now() >= deadline {
+            return Ok(true);
+        }
+        sleep(PAUSE);
+    }
+    Ok(false)
 }
 
 struct Seen {

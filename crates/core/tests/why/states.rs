@@ -26,7 +26,7 @@ fn a_submission_that_is_being_settled_says_so_and_for_how_long() {
     let told = why(&service, &reached());
     assert_says(
         &told.sentence,
-        &["is being submitted", "its answer is lost", "none is submitted again before"],
+        &["is being submitted", "its answer has not come", "none is submitted again before"],
     );
     assert_says(&told.advice, &["for 3 min more", "towline stop web", "cancels whatever appears"]);
     assert_eq!(told.outlook, Outlook::Waits);

@@ -57,7 +57,11 @@ async fn a_service_that_was_never_started_is_absent() {
     assert_eq!(bench.look(None).await.sight, Sight::Absent);
     lock.lock().unwrap();
     assert!(matches!(bench.look(None).await.sight, Sight::Unseen(_)), "somebody starts it");
-    drop(lock);
+    let (looked, ()) = tokio::join!(bench.look(None), async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(lock);
+    });
+    assert_eq!(looked.sight, Sight::Absent, "a start is waited for");
     let job = bench.start(&SERVER).await;
     bench.place(&job).await;
     bench.cancel(&job).await;
