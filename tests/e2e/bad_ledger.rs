@@ -95,7 +95,7 @@ fn a_ledger_that_is_garbage() {
     let good = fs::read(ledger(&lab)).unwrap();
     let garbage = "this is no database\n".repeat(200);
     fs::write(ledger(&lab), &garbage).unwrap();
-    lab.run("other", &STAY).fails(3, &["towline.db", "hint: move it away or restore a copy"]);
+    lab.run("other", &STAY).fails(3, &["towline.db", "hint: `towline db check` tells what is damaged"]);
     lab.towline(&["ls"]).fails(3, &["towline.db"]);
     let checked = lab.towline(&["doctor", "--profile", "lab"]).code(3);
     assert!(
