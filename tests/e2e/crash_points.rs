@@ -67,6 +67,16 @@ enum Case {
     Held(String, Way),
 }
 
+impl Case {
+    /// The point as the program lists it.
+    fn point(&self) -> String {
+        match self {
+            Self::Crash(point) => format!("TOWLINE_CRASH_AT={point}\n"),
+            Self::Held(step, _) => format!("TOWLINE_HOLD_AT={step}\n"),
+        }
+    }
+}
+
 /// The points as the program itself lists them, so that none can be forgotten.
 fn cases() -> VecDeque<Case> {
     let listed = Lab::new().towline(&["crash-points"]).ok();
@@ -93,13 +103,14 @@ fn every_crash_point_leaves_one_job_or_none() {
     let all = cases.len();
     assert!(all > 0, "no case has the text of {ONLY}");
     let local = cases.iter().filter(|case| matches!(case, Case::Crash(_))).count();
-    let (cases, failed) = (Mutex::new(cases), Mutex::new(Vec::new()));
+    let (cases, failed, exercised) = (Mutex::new(cases), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(case) = { cases.lock().unwrap().pop_front() } {
-                    if catch_unwind(AssertUnwindSafe(|| play(&case))).is_err() {
-                        failed.lock().unwrap().push(case);
+                    match catch_unwind(AssertUnwindSafe(|| play(&case))) {
+                        Ok(()) => exercised.lock().unwrap().push(case.point()),
+                        Err(_) => failed.lock().unwrap().push(case),
                     }
                 }
             });
@@ -107,11 +118,17 @@ fn every_crash_point_leaves_one_job_or_none() {
     });
     let failed = failed.into_inner().unwrap();
     println!(
-        "crash points: {} of {all} ({local} on this machine, {} on the cluster)",
+        "crash points: {} of {all} cases ({local} on this machine, {} on the cluster)",
         all - failed.len(),
         all - local
     );
     assert!(failed.is_empty(), "{failed:#?}");
+    if std::env::var_os(ONLY).is_none() {
+        let lab = Lab::new();
+        let list = lab.path("exercised");
+        std::fs::write(&list, exercised.into_inner().unwrap().concat()).unwrap();
+        print!("{}", lab.towline(&["crash-points", "--count", list.to_str().unwrap()]).ok());
+    }
 }
 
 /// Killed before anything is sent, with the terms that users have.

@@ -41,7 +41,11 @@ pub(crate) enum Verb {
     /// List the points at which the end-to-end tests break off
     #[cfg(feature = "crash-points")]
     #[command(hide = true)]
-    CrashPoints,
+    CrashPoints {
+        /// Count how many of them were exercised, which FILE names as this command does; fail if one is missing
+        #[arg(long, value_name = "FILE")]
+        count: Option<std::path::PathBuf>,
+    },
 }
 
 impl Verb {
@@ -83,7 +87,9 @@ impl Verb {
             Self::Completion(args) => completion::completion(terminal, &args),
             Self::Man(args) => man::man(terminal, &args),
             #[cfg(feature = "crash-points")]
-            Self::CrashPoints => Ok(terminal.data(&crate::wiring::crash_points::list())?),
+            Self::CrashPoints { count } => {
+                Ok(terminal.data(&crate::wiring::crash_points::tell(count.as_deref())?)?)
+            }
         }
     }
 }

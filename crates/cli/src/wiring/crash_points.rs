@@ -1,9 +1,10 @@
 //! Named points at which this program kills itself, or a script on the cluster waits: for the tests that show that
 //! nothing is lost or doubled there. Only a build with the feature `crash-points` has them.
 
-use std::env;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{env, fs};
 
 use rustix::process::{Signal, getpid, kill_process};
 use towline_core::engine::Site;
@@ -101,8 +102,29 @@ fn die() {
     let _gone = kill_process(getpid(), Signal::KILL);
 }
 
-/// All points, one a line, as they are set in the environment.
-pub(crate) fn list() -> String {
+/// All points, one a line, as they are set in the environment; or how many of them a file names.
+///
+/// # Errors
+/// For a file that cannot be read, or does not name all of them.
+pub(crate) fn tell(exercised: Option<&Path>) -> Outcome<String> {
+    let Some(path) = exercised else { return Ok(list()) };
+    let failed = |err| Failure::new(Kind::Usage, format!("failed to read {}: {err}", path.display()));
+    count(&fs::read_to_string(path).map_err(failed)?)
+}
+
+fn count(exercised: &str) -> Outcome<String> {
+    let all = list();
+    let missing: Vec<&str> =
+        all.lines().filter(|point| !exercised.lines().any(|line| line == *point)).collect();
+    let count = all.lines().count();
+    let counted = format!("exercised {} of {count} crash points", count - missing.len());
+    match missing.is_empty() {
+        true => Ok(format!("{counted}\n")),
+        false => Err(Failure::new(Kind::Internal, format!("{counted}; missing: {}", missing.join(", ")))),
+    }
+}
+
+fn list() -> String {
     let local = CrashPoint::all().map(|(_, name)| format!("{CRASH_AT}={name}\n"));
     local.chain(STEPS.iter().map(|name| format!("{HOLD_AT}={name}\n"))).collect()
 }
@@ -180,5 +202,14 @@ mod tests {
         let listed = list();
         let names: BTreeSet<&str> = listed.lines().collect();
         assert_eq!(names.len(), 2 * Step::ALL.len() + STEPS.len(), "{listed}");
+    }
+
+    #[test]
+    fn a_point_that_was_not_exercised_is_missed() {
+        let listed = list();
+        assert_eq!(count(&listed).unwrap(), "exercised 39 of 39 crash points\n");
+        let told = count(listed.split_once('\n').unwrap().1).unwrap_err();
+        let missing = "exercised 38 of 39 crash points; missing: TOWLINE_CRASH_AT=before:intent-saved";
+        assert_eq!(told.error.to_string(), missing);
     }
 }
