@@ -20,8 +20,12 @@ mod login_node;
 mod main_job;
 mod model;
 mod scheduler_contract;
+mod settling;
 mod sharing;
 mod slurm_options;
+#[path = "../storm.rs"]
+mod storm;
+mod storms;
 mod terminal;
 mod why;
 

@@ -7,7 +7,7 @@ use super::rm::forget;
 use crate::app::App;
 use crate::args::JsonArg;
 use crate::config::Span;
-use crate::exit::Outcome;
+use crate::exit::{Kind, Outcome};
 use crate::render::{Row, ended_at, listing};
 
 /// Forget all services that have ended, and remove the files that they left where they ran
@@ -37,6 +37,8 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Outcome<()> {
             true => pruned.push(service),
             false => match forget(app, &service, args.keep_files).await {
                 Ok(()) => pruned.push(service),
+                // Another process was quicker.
+                Err(failure) if failure.kind == Kind::NotFound => {}
                 Err(failure) => failures.push(failure),
             },
         }

@@ -1,5 +1,7 @@
 //! `towline rm`
 
+use towline_core::engine::EngineError;
+use towline_core::ports::{LedgerError, Select};
 use towline_core::service::Service;
 
 use crate::app::{App, Pace};
@@ -48,21 +50,31 @@ pub(super) async fn forget(app: &App, service: &Service, keep_files: bool) -> Ou
     let name = &service.spec.name;
     let failed = || format!("failed to remove service {name}");
     let mut service = service.clone();
-    if service.life.is_unfinished() {
-        service = app.refresh(&service, Pace::InTurn).await?;
+    loop {
+        if service.life.is_unfinished() {
+            service = app.refresh(&service, Pace::InTurn).await?;
+        }
+        if service.life.is_unfinished() {
+            let message = format!(
+                "the job or the tunnel of service {name} may still be there: the cluster was not reached"
+            );
+            return Err(Failure::new(Kind::Unreachable, message).hint("try again once it can be reached"));
+        }
+        if !keep_files {
+            let target = app.target(&service.spec.profile).await.map_err(with_hint).during(failed)?;
+            let told = |err| with_hint(app.explain(&service.spec.profile, Failure::from(err)));
+            target.files.remove(service.id).await.map_err(told).during(failed)?;
+        }
+        let ledger = app.ledger().await?;
+        match ledger.remove(service.id, service.generation).await {
+            // Another process has looked at it meanwhile, or has removed it.
+            Err(LedgerError::Conflict { id }) => {
+                let found = ledger.list(Select::Id(id)).await.during(failed)?.services.pop();
+                service = found.ok_or(EngineError::Unknown { id }).during(failed)?;
+            }
+            removed => return removed.during(failed),
+        }
     }
-    if service.life.is_unfinished() {
-        let message = format!(
-            "the job or the tunnel of service {name} may still be there: the cluster was not reached"
-        );
-        return Err(Failure::new(Kind::Unreachable, message).hint("try again once it can be reached"));
-    }
-    if !keep_files {
-        let target = app.target(&service.spec.profile).await.map_err(with_hint).during(failed)?;
-        let told = |err| with_hint(app.explain(&service.spec.profile, Failure::from(err)));
-        target.files.remove(service.id).await.map_err(told).during(failed)?;
-    }
-    app.ledger().await?.remove(service.id, service.generation).await.during(failed)
 }
 
 fn with_hint(failure: Failure) -> Failure {

@@ -7,6 +7,9 @@ mod crash_points;
 mod db;
 mod errors;
 mod life;
+#[path = "../../../../tests/storm.rs"]
+mod storm;
+mod storms;
 mod why;
 mod world;
 
