@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use crate::error::SshError;
 
+/// The longest path that a control socket can have, in bytes.
+///
 /// `ssh` binds its socket under a temporary name, 17 bytes longer, and the kernel takes 107 bytes on Linux and 103
 /// elsewhere (`muxserver_listen` in `mux.c` of OpenSSH 9.2p1, `sun_path` in unix(7)).
-pub(crate) const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 90 } else { 86 };
+pub const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 90 } else { 86 };
 
 /// How often a lock that is held is tried again.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);

@@ -107,6 +107,13 @@ fn arguments(config: &MasterConfig, files: &ControlFiles) -> Vec<OsString> {
     for option in OPTIONS {
         args.extend(["-o".into(), option.into()]);
     }
+    args.extend(login_words(config));
+    args
+}
+
+/// The words by which `ssh` is told where to log in. They stand last: a host is never taken for an option.
+pub(crate) fn login_words(config: &MasterConfig) -> Vec<OsString> {
+    let mut args = Vec::new();
     if let Some(path) = &config.ssh_config {
         args.extend(["-F".into(), path.into()]);
     }

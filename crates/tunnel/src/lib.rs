@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod control;
+mod diagnose;
 mod error;
 mod forward;
 mod http;
@@ -11,10 +12,14 @@ mod probe;
 mod route;
 mod shell;
 mod tunnels;
+mod verbose;
 mod words;
 
+pub use control::LONGEST_SOCKET_PATH;
+pub use diagnose::{Forwarding, Resolved, SshProgram, ssh_program};
 pub use error::SshError;
 pub use master::{Master, MasterConfig};
 pub use probe::HttpProbe;
 pub use shell::SshShell;
 pub use tunnels::SshTunnels;
+pub use verbose::Denial;

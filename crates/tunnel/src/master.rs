@@ -1,5 +1,6 @@
 //! One SSH connection per cluster, shared by commands, forwards and processes.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::control::{ControlFiles, short_name};
 use crate::error::SshError;
-use crate::launch::{ask, launch};
+use crate::launch::{ask, launch, login_words};
 use crate::mux::{Liveness, liveness, session};
 
 /// Remote commands at a time. sshd allows 10 by default and frees them late; up to 6 were never refused.
@@ -108,6 +109,16 @@ impl Master {
         &self.files.socket
     }
 
+    /// How long one login may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.config.connect_timeout
+    }
+
+    /// The words by which `ssh` is told where to log in.
+    pub(crate) fn login_words(&self) -> Vec<OsString> {
+        login_words(&self.config)
+    }
+
     /// A session on a living master: the one that is there, or a new one after a login.
     ///
     /// Many callers, in this and in other processes, make one login only, and those of one process share its failure:
@@ -134,7 +145,8 @@ impl Master {
         Ok(session(&self.files.socket))
     }
 
-    async fn is_up(&self) -> bool {
+    /// Whether a master is there already, so that a session needs no login. Says nothing about the network behind it.
+    pub async fn is_up(&self) -> bool {
         // Never closed; were it, the question could still be asked.
         let _permit = self.requests.acquire().await.ok();
         liveness(&self.files.socket).await == Liveness::Up

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::SemaphorePermit;
 use towline_core::id::ServiceId;
 use towline_core::job::Place;
 use towline_core::lifecycle::Tunnel;
@@ -23,7 +24,7 @@ const PORTS: u16 = 12_768;
 /// A forward belongs to the master's process: it outlives this one, and it ends with the master.
 #[derive(Clone, Debug)]
 pub struct SshTunnels {
-    master: Arc<Master>,
+    pub(crate) master: Arc<Master>,
 }
 
 impl SshTunnels {
@@ -36,6 +37,12 @@ impl SshTunnels {
         // `ControlFiles` takes UTF-8 paths only.
         let control = self.master.control_path().to_string_lossy().into_owned();
         Forward { control, local, host: place.host.clone(), port: place.port }
+    }
+
+    /// Makes sure that the master is there, and takes the right to ask it for something.
+    pub(crate) async fn ready(&self) -> Result<SemaphorePermit<'_>, TunnelError> {
+        drop(self.master.session().await.map_err(launch_failure)?);
+        self.master.requests.acquire().await.map_err(|closed| TunnelError::Failed(closed.into()))
     }
 
     async fn open_first_free(&self, id: ServiceId, place: &Place) -> Result<Forward, TunnelError> {
@@ -68,10 +75,7 @@ impl Tunnels for SshTunnels {
             let problem = format!("{:?} port {} is no place to connect to", place.host, place.port);
             return Err(TunnelError::Failed(problem.into()));
         }
-        drop(self.master.session().await.map_err(launch_failure)?);
-        let _permit =
-            self.master.requests.acquire().await.map_err(|closed| TunnelError::Failed(closed.into()))?;
-
+        let _permit = self.ready().await?;
         let former = before.and_then(former_forward);
         let wanted = local_port.filter(|port| *port != 0).or(former.as_ref().map(|forward| forward.local));
         if let Some(former) = former {
@@ -115,7 +119,7 @@ fn own_ports(id: ServiceId) -> [u16; 4] {
     })
 }
 
-fn failure(error: ForwardError) -> TunnelError {
+pub(crate) fn failure(error: ForwardError) -> TunnelError {
     match error {
         ForwardError::PortTaken { port } => TunnelError::PortTaken { port },
         other => TunnelError::Failed(other.into()),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails here fails the test")]
 
 mod contract;
+mod diagnose;
 mod harness;
 mod login;
 mod probe;
