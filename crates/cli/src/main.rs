@@ -2,9 +2,9 @@
 
 mod app;
 mod args;
-mod checks;
 mod command;
 mod config;
+mod doctor;
 mod exit;
 mod log;
 mod names;

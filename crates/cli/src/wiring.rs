@@ -1,14 +1,17 @@
 //! Which adapter stands behind which port, for each kind of profile. Nothing else names an adapter.
 
 mod advice;
-mod checks;
+mod cluster_checks;
 #[cfg(feature = "crash-points")]
 pub(crate) mod crash_points;
 #[cfg(feature = "crash-points")]
 mod crashing_ports;
 #[cfg(feature = "crash-points")]
 mod held_shell;
+mod home_checks;
 mod ledger;
+mod login_checks;
+mod use_checks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +32,9 @@ use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 
 pub(crate) use advice::advice;
-pub(crate) use ledger::{LedgerCheck, back_up_ledger, check_ledger, ledger_place};
+pub(crate) use ledger::{LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
+pub(crate) use login_checks::{LONGEST_CONTROL_PATH, control_path, ssh_check};
+pub(crate) use use_checks::Asked;
 
 /// How long a ping may take. A server that computes may answer its health path late.
 const PING: Duration = Duration::from_secs(5);

@@ -8,9 +8,11 @@
 //! Seen working with Slurm 22.05; the commands, options and words that it rests on are the same from 20.11 to 26.05
 //! by Slurm's own manuals and source.
 
+mod access;
 mod command;
 mod directives;
 mod error;
+mod findings;
 mod frame;
 mod home;
 mod parse;
@@ -21,9 +23,13 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 
-pub use command::probe::{ClusterProbe, Partition, Problem};
+pub use access::{Barrier, Choice, Objection};
 pub use error::ClusterError;
+pub use findings::{ClusterProbe, Problem};
 pub use home::Home;
+pub use parse::association::Association;
+pub use parse::disk::{Quota, Room};
+pub use parse::partition::{Gate, Partition};
 pub use slurm::{Slurm, SlurmConfig};
 
 #[cfg(doctest)]

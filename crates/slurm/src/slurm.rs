@@ -13,8 +13,8 @@ use towline_core::service::Service;
 use towline_core::spec::{ServiceSpec, SpecError};
 use towline_core::why::Evidence;
 
-use crate::command::probe::{self, ClusterProbe};
-use crate::command::{cancel, inspect, log, remove, submit, survey};
+use crate::command::{cancel, inspect, log, probe, remove, submit, survey};
+use crate::findings::ClusterProbe;
 use crate::home::Home;
 use crate::{script, sight};
 
@@ -57,14 +57,16 @@ impl Slurm {
         Self { shell, config }
     }
 
-    /// Looks what the cluster offers and what is in the way there. Makes the directory for Towline's files and
-    /// writes an empty file there for a moment; changes nothing else.
+    /// Looks what the cluster offers and what is in the way there, with one remote command. Makes the directory for
+    /// Towline's files and writes a file of 64 KiB there for a moment; changes nothing else. Needs `dd`, `df`, `id` and
+    /// `hostname` there besides, and takes `quota` and `lfs` where they are.
     ///
     /// # Errors
     /// The shell's error, or [`ClusterError::Garbled`](crate::ClusterError::Garbled), if the cluster could not be looked at.
     pub async fn probe(&self) -> Result<ClusterProbe, BoxError> {
         let text = probe::script(&self.config.home, self.query_seconds());
-        let output = self.run(text, self.config.query_time * 3).await?;
+        // At the worst each of two daemons is slow once, and so is the file system.
+        let output = self.run(text, self.config.query_time * 4).await?;
         Ok(probe::read(&output)?)
     }
 

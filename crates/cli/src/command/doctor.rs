@@ -1,26 +1,38 @@
 //! `towline doctor` and `towline profile check`
 
-use towline_core::ports::Select;
-
-use crate::app::App;
+use crate::app::{self, App};
 use crate::args::JsonArg;
-use crate::checks::{Check, Verdict};
 use crate::config::{Flags, Kind as ProfileKind, Profile};
+use crate::doctor::{
+    Check, Report, config_check, control_path_check, directories_check, ledger_check, local_home_check,
+    permissions_check, tools_check,
+};
 use crate::exit::{Failure, Kind, Outcome};
-use crate::render::{Terminal, clean_line};
-use crate::wiring;
+use crate::render::Terminal;
+use crate::wiring::{self, Asked, Cluster};
 
-/// Check everything that a service needs: configuration, ledger, SSH, Slurm, files
+/// Check everything that a service needs, from this machine's files to a forward through the cluster
+///
+/// Each check is a line: ok, warning (services can run), failed (to be put right), or skipped (something before it
+/// failed); below it what to do. First this machine: config, ledger, directories, permissions, ssh, control-path. Then
+/// each profile. A cluster reached by SSH: profile, ssh-config, host, host-key, authentication, noise (what start-up files
+/// print), shell, home, quota, slurm, accounting, partitions, accounts, clock, forwarding; with one login if there is
+/// none yet, one remote command and one forward. A cluster whose login node this machine is: the same from shell to
+/// clock. This machine: profile, shell, home.
+///
+/// With --json an array of objects: check (one of these words), profile (null for this machine), verdict (one of those
+/// four), text and hint (for people; the hint may be null). The exit code is that of the first failure: 3 what is
+/// configured, or what it points to, is wrong; 5 forwarding is refused; 6 the cluster cannot be reached.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// Profile to check [default: the default profile]
+    /// Profile to check [default: all]
     #[arg(long)]
     profile: Option<String>,
     #[command(flatten)]
     output: JsonArg,
 }
 
-/// Check that services can run in a profile
+/// Check that services can run in a profile, as `towline doctor` does
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// Name of the profile [default: the default profile]
@@ -29,170 +41,173 @@ pub(crate) struct CheckArgs {
     output: JsonArg,
 }
 
-/// Checks, each shown as soon as it is done.
-struct Report {
-    terminal: Terminal,
-    json: bool,
-    checks: Vec<Check>,
-}
+/// What is checked of a cluster once the program knows where it is, in this order.
+const LOGIN: [&str; 4] = ["ssh-config", "host", "host-key", "authentication"];
+const FAR: [&str; 1] = ["noise"];
+const CLUSTER: [&str; 8] =
+    ["shell", "home", "quota", "slurm", "accounting", "partitions", "accounts", "clock"];
+const LAST: [&str; 1] = ["forwarding"];
 
-impl Report {
-    fn add(&mut self, check: Check) -> Outcome<()> {
-        if !self.json {
-            let verdict = match check.verdict {
-                Verdict::Ok => "ok",
-                Verdict::Warning => "warning",
-                Verdict::Failed => "failed",
-            };
-            self.terminal.data(&format!("{verdict:8} {:11} {}", check.check, clean_line(&check.text)))?;
-            if let Some(hint) = &check.hint {
-                self.terminal.data(&format!("{:20} hint: {}", "", clean_line(hint)))?;
-            }
-        }
-        self.checks.push(check);
-        Ok(())
-    }
-
-    fn finish(self) -> Outcome<()> {
-        if self.json {
-            self.terminal.json(&self.checks)?;
-        }
-        let failed: Vec<&Check> =
-            self.checks.iter().filter(|check| check.verdict == Verdict::Failed).collect();
-        match failed.as_slice() {
-            [] => Ok(()),
-            [one] => Err(Failure::new(one.kind, format!("the check of {} failed", one.check))),
-            [first, ..] => Err(Failure::new(first.kind, format!("{} checks failed", failed.len()))),
-        }
-    }
-}
-
-/// Checks this machine and one profile.
+/// Checks this machine and all profiles, or one.
 pub(super) async fn doctor(terminal: Terminal, args: &DoctorArgs) -> Outcome<()> {
-    examine(terminal, args.profile.as_deref(), args.output.json).await
+    examine(terminal, args.profile.as_deref(), args.output.json, Which::All).await
 }
 
-/// The same, under the name by which people look for it among the profile verbs.
+/// The same of one profile, under the name by which people look for it among the profile verbs.
 pub(super) async fn check_profile(terminal: Terminal, args: &CheckArgs) -> Outcome<()> {
-    examine(terminal, args.profile.as_deref(), args.output.json).await
+    examine(terminal, args.profile.as_deref(), args.output.json, Which::Default).await
 }
 
-async fn examine(terminal: Terminal, profile: Option<&str>, json: bool) -> Outcome<()> {
-    let mut report = Report { terminal, json, checks: Vec::new() };
-    let flags = Flags { profile: profile.map(str::to_owned), ..Flags::default() };
-    let app = match App::load(terminal, &flags) {
+/// Which profiles are checked if none is named.
+enum Which {
+    All,
+    Default,
+}
+
+async fn examine(terminal: Terminal, named: Option<&str>, json: bool, which: Which) -> Outcome<()> {
+    let mut report = Report::new(terminal, json);
+    let app = match App::load(terminal, &Flags::default()) {
         Ok(app) => app,
         Err(failure) => {
             report.add(Check::failed("config", &failure))?;
+            examine_paths(&mut report)?;
             return report.finish();
         }
     };
-    report.add(config_check(&app))?;
-    report.add(ledger_check(&app).await)?;
-    let name = &app.config.default_profile;
-    let profile = match app.profile(name) {
-        Ok(profile) => profile,
-        Err(failure) if flags.profile.is_some() => return Err(failure),
-        Err(failure) => {
-            report.add(Check::failed("profile", &failure))?;
-            return report.finish();
-        }
+    let names: Vec<&str> = match (named, which) {
+        (Some(name), _) => vec![name],
+        (None, Which::Default) => vec![&app.config.default_profile],
+        (None, Which::All) => app.config.profiles.keys().map(String::as_str).collect(),
     };
-    report.add(Check::ok("profile", format!("{name}: {} on {}", profile.kind, profile.target())))?;
-    match profile.kind {
-        ProfileKind::Local => report.add(local_check(&app, profile))?,
-        ProfileKind::Slurm => examine_cluster(&app, profile, &mut report).await?,
+    if let Some(name) = named {
+        app.profile(name)?;
+    }
+    let is_far = |name: &&str| app.config.profiles.get(*name).is_some_and(|profile| profile.host.is_some());
+    let has_ssh = examine_machine(&app, names.iter().any(is_far), &mut report).await?;
+    for name in names {
+        report.turn_to(name);
+        match app.profile(name) {
+            Ok(profile) => examine_profile(&app, name, profile, has_ssh, &mut report).await?,
+            Err(failure) => drop(report.add(Check::failed("profile", &failure))?),
+        }
     }
     report.finish()
 }
 
-fn config_check(app: &App) -> Check {
-    let path = &app.paths.config_file;
-    let note = if path.exists() { "" } else { " (not there; defaults are used)" };
-    Check::ok("config", format!("{}{note}", path.display()))
+/// What can be told of this machine without a configuration.
+fn examine_paths(report: &mut Report) -> Outcome<()> {
+    if let Ok(paths) = app::find_paths() {
+        report.add(directories_check(&paths, false))?;
+        report.add(permissions_check(&paths, None))?;
+    }
+    report.skip(&["ledger", "directories", "permissions", "ssh", "control-path"], "config")
 }
 
-async fn ledger_check(app: &App) -> Check {
-    let look = async {
-        let location = wiring::ledger_location(&app.config, &app.paths)?;
-        let listing = app.ledger().await?.list(Select::All).await?;
-        Ok::<_, Failure>((location, listing))
-    };
-    match look.await {
-        Ok((location, listing)) if listing.damaged.is_empty() => {
-            let count = listing.services.len();
-            let plural = if count == 1 { "" } else { "s" };
-            Check::ok("ledger", format!("{location}, {count} service{plural}"))
+/// Checks this machine; whether SSH can be used from it.
+async fn examine_machine(app: &App, uses_ssh: bool, report: &mut Report) -> Outcome<bool> {
+    report.add(config_check(app))?;
+    report.add(ledger_check(app).await)?;
+    report.add(directories_check(&app.paths, uses_ssh))?;
+    report.add(permissions_check(&app.paths, Some(&app.config)))?;
+    if !uses_ssh {
+        return Ok(false);
+    }
+    let has_ssh = report.add(wiring::ssh_check().await)?;
+    let wanted = std::env::var("XDG_RUNTIME_DIR").ok().filter(|dir| !dir.is_empty());
+    report.add(control_path_check(&app.paths, wanted.as_deref()))?;
+    Ok(has_ssh)
+}
+
+async fn examine_profile(
+    app: &App,
+    name: &str,
+    profile: &Profile,
+    has_ssh: bool,
+    report: &mut Report,
+) -> Outcome<()> {
+    let summary = format!("{name}: {} on {}", profile.kind, profile.target());
+    match profile.kind {
+        ProfileKind::Local => {
+            report.add(Check::ok("profile", summary))?;
+            report.add(tools_check())?;
+            match wiring::local_root(profile, &app.paths) {
+                Ok(root) => report.add(local_home_check(&root))?,
+                Err(failure) => report.add(Check::failed("home", &failure))?,
+            };
+            Ok(())
         }
-        Ok((location, listing)) => Check::warning(
-            "ledger",
-            format!("{location}: {} records cannot be read", listing.damaged.len()),
-            "`towline ls --all` shows which",
-        ),
-        Err(failure) => Check::failed("ledger", &failure),
-    }
-}
-
-fn local_check(app: &App, profile: &Profile) -> Check {
-    let root = match wiring::local_root(profile, &app.paths) {
-        Ok(root) => root,
-        Err(failure) => return Check::failed("files", &failure),
-    };
-    let written = std::fs::create_dir_all(&root).and_then(|()| tempfile::tempfile_in(&root));
-    match written {
-        Ok(_) => Check::ok("files", format!("{} can be written", root.display())),
-        Err(err) => {
-            let failure =
-                Failure::new(Kind::Config, format!("failed to write below {}: {err}", root.display()));
-            Check::failed("files", &failure.hint("set TOWLINE_DATA_DIR to a directory that you can write"))
+        ProfileKind::Slurm => {
+            let cluster = match usable(app, profile) {
+                Ok(cluster) => cluster,
+                Err(failure) => {
+                    report.add(Check::failed("profile", &failure))?;
+                    return skip_cluster(report, profile.host.is_some(), "profile");
+                }
+            };
+            report.add(Check::ok("profile", summary))?;
+            if cluster.is_far() && !has_ssh {
+                return skip_cluster(report, true, "ssh");
+            }
+            examine_cluster(app, name, profile, &cluster, report).await
         }
     }
 }
 
-async fn examine_cluster(app: &App, profile: &Profile, report: &mut Report) -> Outcome<()> {
-    if profile.host.is_some() {
-        report.add(ssh_check().await)?;
+/// The cluster of a profile whose files are there.
+fn usable(app: &App, profile: &Profile) -> Outcome<Cluster> {
+    if let Some(file) = profile.ssh_config.as_ref().filter(|file| !file.is_file()) {
+        let message = format!("there is no SSH configuration {}", file.display());
+        return Err(Failure::new(Kind::Config, message).hint(
+            "write it, or take ssh_config out of the profile; `towline config show` tells where it was set",
+        ));
     }
-    let cluster = match wiring::cluster(profile, &app.paths) {
-        Ok(cluster) => cluster,
-        Err(failure) => return report.add(Check::failed("profile", &failure)),
+    wiring::cluster(profile, &app.paths)
+}
+
+fn skip_cluster(report: &mut Report, is_far: bool, what: &str) -> Outcome<()> {
+    if is_far {
+        report.skip(&[&LOGIN[..], &FAR].concat(), what)?;
+    }
+    report.skip(&CLUSTER, what)?;
+    if is_far { report.skip(&LAST, what) } else { Ok(()) }
+}
+
+/// Checks a cluster from the login to a forward; what comes after a broken step is skipped.
+async fn examine_cluster(
+    app: &App,
+    name: &str,
+    profile: &Profile,
+    cluster: &Cluster,
+    report: &mut Report,
+) -> Outcome<()> {
+    if cluster.is_far() {
+        if !report.add(cluster.ssh_config_check(profile).await)? {
+            return skip_cluster(report, true, "ssh-config");
+        }
+        for check in cluster.login_checks(profile).await {
+            let what = check.check;
+            if !report.add(check)? {
+                return skip_cluster(report, true, what);
+            }
+        }
+    }
+    let look = match cluster.look(|| app.now()).await {
+        Ok(look) => look,
+        Err(failure) => {
+            let check = cluster.silent_shell(app.explain(name, failure), profile);
+            report.add(check)?;
+            return skip_cluster(report, cluster.is_far(), "shell");
+        }
     };
-    if let Some(check) = cluster.login_check(profile).await {
-        let failed = check.verdict == Verdict::Failed;
+    let resources = profile.resources();
+    let config_file = app.paths.config_file.display().to_string();
+    let login = if cluster.is_far() { profile.ssh_with(&[]) } else { String::new() };
+    let asked = Asked { profile: name, config_file: &config_file, login: &login, resources: &resources };
+    for check in look.checks(cluster.is_far(), &asked) {
         report.add(check)?;
-        if failed {
-            return Ok(());
-        }
     }
-    for check in cluster.checks(app.now()).await {
+    if let Some(check) = cluster.forwarding_check(&look.probe).await {
         report.add(check)?;
     }
     Ok(())
-}
-
-async fn ssh_check() -> Check {
-    // OpenSSH prints its version to standard error.
-    match tokio::process::Command::new("ssh").arg("-V").output().await {
-        Ok(output) => Check::ok("ssh", String::from_utf8_lossy(&output.stderr)),
-        Err(err) => {
-            let failure = Failure::new(Kind::Config, format!("failed to run ssh: {err}"));
-            Check::failed(
-                "ssh",
-                &failure.hint("install OpenSSH's client; Debian's package is openssh-client"),
-            )
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_code_is_that_of_the_first_failure() {
-        let failed = |kind| Check::failed("x", &Failure::new(kind, "y"));
-        let checks = vec![Check::ok("a", "b"), failed(Kind::Unreachable), failed(Kind::Config)];
-        let report = Report { terminal: Terminal::default(), json: false, checks };
-        assert_eq!(report.finish().unwrap_err().kind, Kind::Unreachable);
-    }
 }

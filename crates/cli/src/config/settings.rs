@@ -28,6 +28,13 @@ pub(crate) struct Config {
     pub(crate) profiles: BTreeMap<String, Profile>,
 }
 
+impl Config {
+    /// Whether it may hold what nobody else should read: values of environments, the URL of a database.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.database_url.is_some() || self.profiles.values().any(|profile| !profile.env.is_empty())
+    }
+}
+
 /// What kind of target a profile is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -157,8 +164,13 @@ impl Profile {
 
     /// The login to its host as a person would type it.
     fn ssh(&self) -> String {
+        self.ssh_with(&[])
+    }
+
+    /// The same with further options of `ssh`.
+    pub(crate) fn ssh_with(&self, options: &[&str]) -> String {
         let file = self.ssh_config.as_ref().map(|file| file.display().to_string());
-        let mut words = vec!["ssh"];
+        let mut words = [&["ssh"], options].concat();
         words.extend(file.iter().flat_map(|file| ["-F", file.as_str()]));
         words.extend(self.user.iter().flat_map(|user| ["-l", user.as_str()]));
         words.extend(self.host.as_deref());

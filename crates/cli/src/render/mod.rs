@@ -1,5 +1,6 @@
 //! Everything that is printed: data to standard output, progress and errors to standard error.
 
+mod check;
 mod failure;
 mod live;
 mod service;
@@ -8,9 +9,10 @@ mod terminal;
 mod why;
 mod words;
 
+pub(crate) use check::check_lines;
 pub(crate) use live::Live;
 pub(crate) use service::{Row, ServiceView, details, ended_at, listing};
 pub(crate) use table::Columns;
 pub(crate) use terminal::Terminal;
 pub(crate) use why::{WhyView, answer};
-pub(crate) use words::{age, clean, clean_line, moment};
+pub(crate) use words::{age, clean, clean_line, moment, size};

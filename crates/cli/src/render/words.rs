@@ -15,6 +15,16 @@ pub(crate) fn age(span: Duration) -> String {
     }
 }
 
+/// An amount of bytes in the unit that tells it shortly: `512 bytes`, `2.8 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let Some(power) = bytes.checked_ilog2().map(|log| log as usize / 10).filter(|power| *power > 0) else {
+        return format!("{bytes} bytes");
+    };
+    let tenths = u128::from(bytes) * 10 / (1 << (10 * power));
+    format!("{}.{} {}", tenths / 10, tenths % 10, units[power - 1])
+}
+
 /// A point in time to the second, in RFC 3339 and UTC.
 pub(crate) fn moment(at: Timestamp) -> String {
     Timestamp::from_secs(at.as_micros().div_euclid(1_000_000)).to_string()
@@ -42,6 +52,19 @@ mod tests {
         for (secs, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (200_000, "2d")]
         {
             assert_eq!(age(Duration::from_secs(secs)), text);
+        }
+    }
+
+    #[test]
+    fn sizes_have_one_unit() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(size(bytes), text);
         }
     }
 

@@ -53,15 +53,32 @@ fn ssh(error: &SshError) -> Option<(Option<Kind>, String)> {
             (Some(Kind::Config), format!("`ssh -G {host}` shows how ssh understands it"))
         }
         SshError::LaunchInProgress { .. } => (None, "let the other login finish first".to_owned()),
-        SshError::Unresolved { host, .. } => {
-            (None, format!("check the host of the profile and your network: `ssh {host}` must get there"))
-        }
-        SshError::Refused { host, .. }
-        | SshError::TimedOut { host, .. }
-        | SshError::NoRoute { host, .. }
-        | SshError::Closed { host, .. } => {
+        SshError::Unresolved { host, .. } => (
+            None,
+            format!(
+                "check how the host is written, and whether its name is known only inside a VPN: `ssh {host}` must get there"
+            ),
+        ),
+        SshError::Refused { host, .. } => (
+            None,
+            format!(
+                "nothing takes SSH connections there: check host and port, or wait for the end of a maintenance; \
+                 `ssh {host}` must get there"
+            ),
+        ),
+        SshError::TimedOut { host, .. } => (
+            None,
+            format!("the host is down, or a firewall drops it; a VPN perhaps: `ssh {host}` must get there"),
+        ),
+        SshError::NoRoute { host, .. } => {
             (None, format!("check your network, a VPN perhaps: `ssh {host}` must get there"))
         }
+        SshError::Closed { host, .. } => (
+            None,
+            format!(
+                "the host hung up: it may be overloaded, or bar this address for a while; `ssh {host}` must get there"
+            ),
+        ),
         SshError::HostKeyUnknown { host, .. } => {
             (None, format!("log in once with `ssh {host}` and compare the key's fingerprint"))
         }

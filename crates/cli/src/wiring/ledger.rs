@@ -1,6 +1,6 @@
 //! The ledger as a whole: where it is, whether it is sound, and a copy of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use towline_store::{BackupError, CheckReport, Location, Problem, Store};
@@ -62,6 +62,14 @@ impl From<&Problem> for Damage {
 /// [`Kind::Config`] for a URL that cannot be understood.
 pub(crate) fn ledger_place(config: &Config, paths: &Paths) -> Outcome<LedgerPlace> {
     Ok(place(&ledger_location(config, paths)?))
+}
+
+/// The file of the ledger, if it is one.
+pub(crate) fn ledger_file(config: &Config, paths: &Paths) -> Option<PathBuf> {
+    match ledger_location(config, paths) {
+        Ok(Location::Sqlite(path)) => Some(path),
+        _ => None,
+    }
 }
 
 fn place(location: &Location) -> LedgerPlace {

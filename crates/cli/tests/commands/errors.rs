@@ -96,13 +96,4 @@ fn a_cluster_that_cannot_be_reached_is_told() {
         &format!("`ssh -F {} nowhere`", config.display()),
     ]);
     world.run(&["wait", "web"]).exits(8).says(&["never submitted"]);
-    let checked = world.run(&["doctor", "--profile", "far", "--json"]).exits(6).json();
-    let verdict = |name: &str| {
-        let check = checked.as_array().unwrap().iter().find(|check| check["check"] == name).unwrap();
-        check["verdict"].as_str().unwrap().to_owned()
-    };
-    assert_eq!(
-        (verdict("ledger"), verdict("ssh"), verdict("login")),
-        ("ok".into(), "ok".into(), "failed".into())
-    );
 }

@@ -5,6 +5,7 @@
 mod configuration;
 mod crash_points;
 mod db;
+mod doctor;
 mod errors;
 mod life;
 #[path = "../../../../tests/storm.rs"]

@@ -5,6 +5,7 @@ mod directives;
 mod files;
 mod garbage;
 mod inspect;
+mod probe;
 mod submit;
 mod support;
 mod survey;

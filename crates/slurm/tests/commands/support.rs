@@ -21,9 +21,9 @@ pub(crate) const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 pub(crate) const OTHER: &str = "11111111-1111-4111-8111-111111111111";
 
 /// What the crate says that it needs on a login host, besides Slurm.
-const TOOLS: [&str; 21] = [
-    "awk", "bash", "cat", "date", "env", "find", "grep", "head", "hostname", "id", "mkdir", "mv", "rm",
-    "sed", "sh", "sleep", "tail", "timeout", "touch", "wc", "xargs",
+const TOOLS: [&str; 23] = [
+    "awk", "bash", "cat", "date", "dd", "df", "env", "find", "grep", "head", "hostname", "id", "mkdir", "mv",
+    "rm", "sed", "sh", "sleep", "tail", "timeout", "touch", "wc", "xargs",
 ];
 const COMMANDS: [&str; 7] = ["sbatch", "squeue", "sacct", "scancel", "sinfo", "scontrol", "sacctmgr"];
 
@@ -129,6 +129,7 @@ impl RemoteShell for LocalShell {
             .arg("-s")
             .env_clear()
             .envs([("PATH", path.as_str()), ("SHELL", "/bin/bash"), ("USER", "alice")])
+            .env("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
             .env("HOME", self.root.join("home"))
             .env("FAKE", self.root.join("fake"))
             // A user's own settings, none of which may reach Slurm's commands.

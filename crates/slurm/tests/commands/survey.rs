@@ -1,11 +1,10 @@
-//! Surveys and the probe, through a real shell.
+//! Surveys, through a real shell.
 
 use std::fs;
 
 use crate::support::{ID, LoginHost, OTHER, accounting_line, queue_line, subject};
 use towline_core::job::{JobState, Outcome, Sight, Sighting};
 use towline_core::ports::{Scheduler as _, Subject, SurveyError};
-use towline_slurm::Problem;
 
 async fn look(host: &LoginHost, subjects: &[Subject]) -> Vec<Sighting> {
     let survey = host.slurm.survey(subjects).await.unwrap();
@@ -187,32 +186,4 @@ async fn nobody_is_asked_about_nothing() {
     let host = LoginHost::new();
     assert!(host.slurm.survey(&[]).await.unwrap().sightings.is_empty());
     assert_eq!(host.runs(), 0);
-}
-
-#[tokio::test]
-async fn a_probe_finds_what_is_in_the_way() {
-    let host = LoginHost::new();
-    host.set("sbatch.out", "slurm-wlm 22.05.8\n");
-    host.set("sinfo.out", "Pcpu*\u{1f}up\u{1f}infinite\u{1f}3\n");
-    let probe = host.slurm.probe().await.unwrap();
-    assert_eq!(probe.problems, []);
-    assert_eq!(probe.home, host.path("home/.tow line").to_str().unwrap());
-    assert_eq!(probe.slurm_version.as_deref(), Some("22.05.8"));
-    assert!(probe.has_accounting && probe.clock.is_some() && probe.partitions[0].is_default);
-    assert!(
-        fs::read_dir(host.path("home/.tow line/services")).unwrap().next().is_none(),
-        "nothing is left behind"
-    );
-
-    let host = LoginHost::with("sh", "{root}/file/towline").without("sbatch");
-    fs::write(host.path("file"), "").unwrap();
-    host.greet("Welcome!\n");
-    let problems = host.slurm.probe().await.unwrap().problems;
-    assert!(
-        matches!(
-            &problems[..],
-            [Problem::MissingCommand { .. }, Problem::Home { .. }, Problem::Noise { .. }]
-        ),
-        "{problems:?}"
-    );
 }
