@@ -70,6 +70,8 @@ fn a_ledger_that_is_read_only() {
         with_mounts(&lab, read_only, &[&["run", "--profile", "lab", "--name", "other"][..], &STAY].concat());
     run.fails(3, &["towline.db", "hint: make it writable"]);
     with_mounts(&lab, read_only, &["stop", "web"]).fails(3, &["towline.db"]);
+    let checked = with_mounts(&lab, read_only, &["doctor"]).code(3);
+    assert!(checked.stdout.contains("towline.db cannot be written: Read-only file system"), "{checked:?}");
     assert_nothing_lost(&lab, &url);
 }
 

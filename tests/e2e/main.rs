@@ -11,6 +11,7 @@ mod bad_logins;
 mod bad_services;
 mod bad_words;
 mod crash_points;
+mod doctor;
 mod doubt;
 mod faults;
 mod harness;
