@@ -243,16 +243,14 @@ const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 
 /// One line for each reason why services of a profile were not seen, with the time of the next try.
 fn doubts(profile: &str, services: &[Service], now: Timestamp) -> Vec<String> {
-    let mut reasons: BTreeMap<&str, (usize, Timestamp)> = BTreeMap::new();
-    for doubt in services
-        .iter()
-        .filter(|service| !service.status().is_terminal())
-        .filter_map(|service| service.life.doubt.as_ref())
-    {
-        let (count, next) = reasons.entry(&doubt.why).or_insert((0, doubt.retry_at()));
-        (*count, *next) = (*count + 1, doubt.retry_at().min(*next));
+    let mut reasons: BTreeMap<String, (usize, Timestamp)> = BTreeMap::new();
+    let living = services.iter().filter(|service| !service.status().is_terminal());
+    for doubt in living.filter_map(|service| service.life.no_news()) {
+        let next = doubt.retry_at();
+        let (count, first) = reasons.entry(doubt.why).or_insert((0, next));
+        (*count, *first) = (*count + 1, next.min(*first));
     }
-    let line = |(reason, (count, next)): (&str, (usize, Timestamp))| {
+    let line = |(reason, (count, next)): (String, (usize, Timestamp))| {
         let whom = if count == 1 { "one service".to_owned() } else { format!("{count} services") };
         let wait = next.since(now);
         let next = match wait.is_zero() {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::doubt::Doubt;
 use crate::job::{JobEnd, Outcome};
 use crate::lifecycle::{Absence, Cause, Echo, Job, Life, Phase, PingRecord, Stage, Status};
 use crate::time::Timestamp;
@@ -143,6 +144,20 @@ impl Life {
         }
     }
 
+    /// Why there is no newer knowledge: what came to nothing, or answers that miss a job which is believed to live. They
+    /// end it only once they have done so for the settling time.
+    pub fn no_news(&self) -> Option<Doubt> {
+        let missed = || {
+            let (absence, job) = (self.absence?, self.phase.job()?);
+            let until = absence.since.plus(self.terms.settle);
+            let why =
+                format!("neither queue nor accounting lists job {}; it counts as gone after {until}", job.id);
+            let last = self.looked_at.unwrap_or(absence.since);
+            Some(Doubt { since: absence.since, last, count: 0, why })
+        };
+        self.doubt.clone().or_else(missed)
+    }
+
     fn why_sending(&self, sent_at: Timestamp) -> String {
         match (self.absence, &self.doubt) {
             (Some(Absence { since, .. }), _) => format!(
@@ -226,6 +241,23 @@ mod tests {
         assert_eq!(why(Some(silent)), "job 7 runs on c1; the server has not answered yet (404 Not Found)");
         let no_route = Echo::NoRoute("forwarding is prohibited".into());
         assert_eq!(why(Some(no_route)), "job 7 runs on c1; no way to the server: forwarding is prohibited");
+    }
+
+    #[test]
+    fn answers_that_miss_a_living_job_are_no_news_until_they_end_it() {
+        let at = Timestamp::from_secs;
+        let missed = |life: &Life, second| life.observe(&Fact::Job(Sighting::absent(None)), at(second));
+        let terms = Terms::with_grace(Duration::from_secs(600));
+        let job = Job::accepted(JobId::new("7"));
+        let life = Life { phase: Phase::Live { stage: Stage::Pending, job }, ..Life::new(terms, at(0)) };
+        assert_eq!(life.no_news(), None);
+        let life = missed(&missed(&life, 1), 9);
+        let why = format!("neither queue nor accounting lists job 7; it counts as gone after {}", at(301));
+        assert_eq!(life.no_news(), Some(Doubt { since: at(1), last: at(9), count: 0, why }));
+        assert_eq!(life.no_news().unwrap().retry_at(), at(9), "it may be asked again at any time");
+        let unseen = life.observe(&Fact::Job(Sighting::unseen("no route")), at(10));
+        assert_eq!(unseen.no_news(), unseen.doubt, "what came to nothing goes first");
+        assert_eq!(missed(&life, 301).no_news(), None, "an end is news");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) struct ServiceView<'a> {
     /// Why it stands where it stands, for people.
     why: String,
     /// Why there is no newer knowledge.
-    doubt: Option<DoubtView<'a>>,
+    doubt: Option<DoubtView>,
     /// The scheduler's own words on the job.
     job_state: Option<&'a str>,
     job_reason: Option<&'a str>,
@@ -58,12 +58,13 @@ pub(crate) struct ServiceView<'a> {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct DoubtView<'a> {
+struct DoubtView {
     since: Timestamp,
+    /// Attempts that came to nothing; 0 where answers miss the job.
     count: u32,
     /// Before then it is not asked for again.
     retry_at: Timestamp,
-    why: &'a str,
+    why: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -107,11 +108,11 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
             since: life.since,
             ended_at: ended_at(service),
             why: life.why(),
-            doubt: life.doubt.as_ref().map(|doubt| DoubtView {
+            doubt: life.no_news().map(|doubt| DoubtView {
                 since: doubt.since,
                 count: doubt.count,
                 retry_at: doubt.retry_at(),
-                why: &doubt.why,
+                why: doubt.why,
             }),
             job_state: job.and_then(|job| job.word.as_deref()),
             job_reason: job.and_then(|job| job.reason.as_deref()),
@@ -212,7 +213,7 @@ pub(crate) fn listing(
 /// Why a service stands where it stands and, where there is no news, how old that knowledge is.
 fn why_with_age(service: &Service, now: Timestamp) -> String {
     let why = service.life.why();
-    match (&service.life.doubt, service.life.observed_at) {
+    match (service.life.no_news(), service.life.observed_at) {
         (None, _) => why,
         (Some(_), Some(at)) => format!("last known {} ago: {why}", age(now.since(at))),
         (Some(_), None) => format!("never seen: {why}"),
@@ -272,14 +273,10 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
     }
     lines.push(("created", ago(service.created_at)));
     lines.push(("last known", life.observed_at.map_or_else(|| "never".to_owned(), ago)));
-    lines.extend(
-        life.doubt.as_ref().map(|doubt| ("no news", format!("since {}: {}", moment(doubt.since), doubt.why))),
-    );
-    lines.extend(
-        life.doubt
-            .as_ref()
-            .map(|doubt| ("next try", format!("{} at the earliest", moment(doubt.retry_at())))),
-    );
+    if let Some(doubt) = life.no_news() {
+        lines.push(("no news", format!("since {}: {}", moment(doubt.since), doubt.why)));
+        lines.push(("next try", format!("{} at the earliest", moment(doubt.retry_at()))));
+    }
     let mut text = String::new();
     for (key, value) in lines {
         text.push_str(&format_args!("{key:12}{}\n", clean_line(&value)).to_string());

@@ -131,7 +131,7 @@ pub(super) fn stop(service: &Service) -> Option<String> {
 
 /// How old what is known is, where it could not be made new.
 pub(super) fn age(life: &Life, evidence: &Evidence, now: Timestamp) -> Option<String> {
-    if life.doubt.is_none() && evidence.reached != Some(false) {
+    if life.no_news().is_none() && evidence.reached != Some(false) {
         return None;
     }
     Some(match life.observed_at {
