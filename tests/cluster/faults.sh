@@ -5,6 +5,7 @@
 # name | argument | what it does
 FAULTS=(
     "accounting||slurmdbd is stopped"
+    "accounting-none||a cluster that keeps no accounting: slurmctld runs, and sacct is refused"
     "controller||slurmctld is stopped"
     "node|N|power cut of cN; stop boots it again"
     "node-link|N|cN is cut off the cluster's network while it runs on"
@@ -17,6 +18,8 @@ FAULTS=(
     "forwarding||the login host's sshd refuses TCP forwarding in new sessions"
 )
 
+SLURM_CONF=$STATE/etc/slurm/slurm.conf
+
 fault_key() { printf '%s' "$1${2:+-$2}"; }
 
 node_name() {
@@ -26,6 +29,24 @@ node_name() {
 
 fault_accounting_start() { stop_service ctl slurmdbd; }
 fault_accounting_stop() { start_service ctl slurmdbd; }
+
+# As at a site that never had any: all hosts read that configuration, and slurmctld starts anew with it.
+fault_accounting_none_start() {
+    fault_accounting_none_stop
+    cp -- "$SLURM_CONF" "$SLURM_CONF.kept"
+    sed -i '/^AccountingStorage/d' "$SLURM_CONF"
+    restart_controller
+}
+fault_accounting_none_stop() {
+    [[ -e $SLURM_CONF.kept ]] || return 0
+    mv -- "$SLURM_CONF.kept" "$SLURM_CONF"
+    restart_controller
+}
+restart_controller() {
+    if fault_in_force controller; then return; fi
+    stop_service ctl slurmctld
+    fault_controller_stop
+}
 
 fault_controller_start() { stop_service ctl slurmctld; }
 fault_controller_stop() {
