@@ -1,7 +1,6 @@
 //! What may happen to a service in its life, and what becomes of it.
 
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -95,32 +94,6 @@ fn a_job_that_needs_more_memory_than_it_asked_for() {
         8,
         &["service hog ended as FAILED: the job ran out of memory", "hint: ask for more with --mem"],
     );
-}
-
-#[test]
-fn a_requeued_job_keeps_the_url() {
-    let lab = Lab::new();
-    let url = lab.run_web("web", &["--requeue"]);
-    let before = lab.show("web");
-    let (job, node) = (job_id(&before).to_owned(), before["node"].as_str().unwrap().to_owned());
-    on("ctl").run(&["scontrol", "requeue", &job]).ok();
-    eventually("the job in the queue again", SOON, || {
-        (lab.jobs().get(&job).map(String::as_str) == Some("PENDING")).then_some(())
-    });
-    // It would begin after two minutes only; and it is to move.
-    let told =
-        ["scontrol", "update", &format!("jobid={job}"), "starttime=now", &format!("excnodelist={node}")];
-    on("ctl").run(&told).ok();
-    let after = eventually("the service on another node", Duration::from_secs(90), || {
-        let service = lab.show("web");
-        assert!(["HEALTHY", "UNHEALTHY"].contains(&service["status"].as_str().unwrap()), "{service}");
-        (service["status"] == "HEALTHY" && service["node"] != *node).then_some(service)
-    });
-    assert_eq!((after["url"].as_str(), job_id(&after)), (Some(url.as_str()), job.as_str()));
-    assert_eq!(get(&url).unwrap().status, 200);
-    assert_eq!(lab.living_jobs(), [job]);
-    let log = lab.towline(&["logs", "web"]).ok();
-    assert!(log.contains("--- restart 1 of job"), "the log goes on: {log}");
 }
 
 #[test]

@@ -1,21 +1,13 @@
 //! What several processes cost the login host together, counted at its sshd.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Fault, Lab, Running, SOON, eventually, state_dir};
+use crate::harness::{Fault, Lab, Running, SOON, at_sshd, eventually};
 
 /// How long each command may take here.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// Logins, and commands that were run over them, since the log began.
-fn at_sshd() -> (usize, usize) {
-    let log = fs::read_to_string(state_dir().join("hosts/login/log/sshd.log")).unwrap();
-    let count = |words| log.lines().filter(|line| line.contains(words) && line.contains(" alice")).count();
-    (count("Accepted publickey for"), count("Starting session: command for"))
-}
 
 /// Ten terminals, each with `watch -n1 towline ls` in it, for so many seconds.
 fn watch(lab: &Lab, secs: u64) -> Vec<Value> {
@@ -38,7 +30,7 @@ fn ten_terminals_cost_one_survey_an_interval() {
         let held = ["--detach", "--time", "10", "--sbatch-arg=--hold", "--", "true"];
         lab.run(name, &held).code(0);
     }
-    let (logins, commands) = at_sshd();
+    let before = at_sshd("");
     let began = Instant::now();
     for listed in watch(&lab, 10) {
         let statuses: Vec<&str> =
@@ -46,9 +38,9 @@ fn ten_terminals_cost_one_survey_an_interval() {
         assert_eq!(statuses, ["HEALTHY", "PENDING", "PENDING"]);
     }
     let intervals = began.elapsed().as_secs() / 2 + 1;
-    let (logins_after, commands_after) = at_sshd();
-    assert_eq!(logins_after, logins, "the master that is there serves all");
-    let asked = commands_after - commands;
+    let after = at_sshd("");
+    assert_eq!(after.logins, before.logins, "the master that is there serves all");
+    let asked = after.commands - before.commands;
     assert!((1..=intervals as usize).contains(&asked), "{asked} commands in {intervals} intervals");
 }
 
@@ -58,9 +50,9 @@ fn a_cluster_that_is_down_is_asked_less_and_less_often_and_by_one() {
     let held = ["--detach", "--time", "10", "--sbatch-arg=--hold", "--", "true"];
     lab.run("held", &held).code(0);
     let fault = Fault::start(&["controller"]);
-    let (_, commands) = at_sshd();
+    let before = at_sshd("");
     watch(&lab, 30);
-    let asked = at_sshd().1 - commands;
+    let asked = at_sshd("").commands - before.commands;
     assert!((2..=8).contains(&asked), "{asked} commands: after 1, 2, 4, 8 and 16 s");
     let listed = lab.towline(&["ls"]).code(0).says(&["next try in", "towline refresh --now"]);
     assert!(listed.stdout.contains("last known"), "{listed:?}");

@@ -52,6 +52,34 @@ pub(crate) fn state_dir() -> PathBuf {
     dir.into()
 }
 
+/// Whether stories are to be told at full length (`TOWLINE_FAULTS=full`).
+pub(crate) fn is_full() -> bool {
+    std::env::var("TOWLINE_FAULTS").is_ok_and(|length| length == "full")
+}
+
+/// What sshd of the login host has seen of alice since its log began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Those with the key of that fingerprint.
+    pub(crate) logins: usize,
+    /// Commands that were run over any.
+    pub(crate) commands: usize,
+    /// Connections, sessions and forwards that were refused.
+    pub(crate) refused: usize,
+}
+
+/// Counts in sshd's log: logins with the key of that fingerprint, or with any if it is empty.
+pub(crate) fn at_sshd(fingerprint: &str) -> Seen {
+    let log = std::fs::read_to_string(state_dir().join("hosts/login/log/sshd.log")).unwrap();
+    let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    let is_login = |line: &&str| line.contains("Accepted publickey for alice") && line.contains(fingerprint);
+    Seen {
+        logins: log.lines().filter(is_login).count(),
+        commands: count("Starting session: command for alice"),
+        refused: ["MaxStartups", "no more sessions", "refused local port forward"].map(count).iter().sum(),
+    }
+}
+
 /// A host of the cluster, and whom to be there.
 #[derive(Clone, Copy)]
 pub(crate) struct Host {

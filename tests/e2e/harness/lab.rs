@@ -236,14 +236,15 @@ impl Lab {
             done
             rm -rf -- "$HOME/$1"
             [ -z "$2" ] || sed -i "/ $2\$/d" .ssh/authorized_keys
+            ! grep -q " $3\$" .bashrc || flock . sed -i "/ $3\$/d" .bashrc
             [ -z "$left" ]"#;
         let tag = if self.path("key").exists() { self.tag() } else { String::new() };
-        let cleaned = ALICE.run(&["bash", "-c", text, "clean", &self.remote_name(), &tag]);
+        let cleaned = ALICE.run(&["bash", "-c", text, "clean", &self.remote_name(), &tag, &self.path_mark()]);
         assert!(cleaned.code == 0 || std::thread::panicking(), "{cleaned:#?}");
     }
 
     /// Ends the SSH connections, and makes sure that no process of them stays.
-    fn disconnect(&self) {
+    pub(crate) fn disconnect(&self) {
         let sockets = fs::read_dir(self.path("run/towline")).into_iter().flatten().flatten();
         for socket in
             sockets.map(|entry| entry.path()).filter(|path| path.extension() == Some("sock".as_ref()))

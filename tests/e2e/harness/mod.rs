@@ -3,11 +3,12 @@
 mod cluster;
 mod http;
 mod lab;
+mod path;
 mod process;
 mod relay;
 mod wait;
 
-pub(crate) use cluster::{Fault, Guard, Host, cluster_script, on, state_dir};
+pub(crate) use cluster::{Fault, Guard, Host, at_sshd, cluster_script, is_full, on, state_dir};
 pub(crate) use http::{get, post_stream};
 pub(crate) use lab::Lab;
 pub(crate) use process::{Output, Running};
