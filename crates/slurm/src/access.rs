@@ -40,6 +40,12 @@ pub enum Barrier {
     /// It refuses all of the user's accounts.
     #[error("it refuses {}", words("account", .0))]
     Refused(Vec<String>),
+    /// The user has none of the qualities of service that it takes.
+    #[error("it takes {} only", words("quality of service", .0))]
+    Qos(Vec<String>),
+    /// It refuses all of the user's qualities of service.
+    #[error("it refuses {}", words("quality of service", .0))]
+    RefusedQos(Vec<String>),
 }
 
 /// Why jobs that ask for a [`Choice`] would be refused, or never start.
@@ -122,7 +128,7 @@ impl ClusterProbe {
     /// Why a partition takes no job of this user, whichever of their accounts it is charged to. What is not known is no
     /// barrier: [`None`] means that nothing speaks against it.
     pub fn barrier(&self, partition: &Partition) -> Option<Barrier> {
-        self.barrier_to(partition, |_| true)
+        self.barrier_to(partition, &Choice::default())
     }
 
     /// What speaks against jobs that ask for `choice`; what is not known does not.
@@ -134,7 +140,7 @@ impl ClusterProbe {
         objections
     }
 
-    fn barrier_to(&self, partition: &Partition, is_chosen: impl Fn(&str) -> bool) -> Option<Barrier> {
+    fn barrier_to(&self, partition: &Partition, choice: &Choice<'_>) -> Option<Barrier> {
         if partition.root_only && self.user != "root" {
             return Some(Barrier::Root);
         }
@@ -147,17 +153,18 @@ impl ClusterProbe {
         {
             return Some(Barrier::Groups(groups.clone()));
         }
-        let counts = |it: &&Association| it.partition.as_ref().is_none_or(|only| *only == partition.name);
-        let accounts = self.associations.as_ref()?.iter().filter(counts).map(|it| it.account.as_str());
-        let mut accounts = accounts.filter(|account| is_chosen(account)).peekable();
-        // A user without any account has another trouble than this partition.
-        accounts.peek()?;
-        match &partition.accounts {
-            gate if accounts.any(|account| gate.admits(account)) => None,
-            Gate::Only(names) => Some(Barrier::Accounts(names.clone())),
-            Gate::Not(names) => Some(Barrier::Refused(names.clone())),
-            Gate::All => None,
-        }
+        let is_asked =
+            |asked: Option<&str>, name: &str| asked.is_none_or(|asked| asked.eq_ignore_ascii_case(name));
+        let counts = |it: &&Association| {
+            it.partition.as_ref().is_none_or(|only| *only == partition.name)
+                && is_asked(choice.account, &it.account)
+        };
+        let chosen: Vec<&Association> = self.associations.as_ref()?.iter().filter(counts).collect();
+        let accounts = chosen.iter().map(|it| it.account.as_str());
+        let qos = chosen.iter().flat_map(|it| &it.qos).map(String::as_str);
+        let qos = qos.filter(|name| is_asked(choice.qos, name));
+        shut(&partition.accounts, accounts, Barrier::Accounts, Barrier::Refused)
+            .or_else(|| shut(&partition.qos, qos, Barrier::Qos, Barrier::RefusedQos))
     }
 
     fn partition_objections(&self, choice: &Choice<'_>) -> Vec<Objection> {
@@ -188,9 +195,7 @@ impl ClusterProbe {
     }
 
     fn objection_to(&self, partition: &Partition, choice: &Choice<'_>) -> Option<Objection> {
-        let is_chosen =
-            |account: &str| choice.account.is_none_or(|chosen| chosen.eq_ignore_ascii_case(account));
-        if let Some(why) = self.barrier_to(partition, is_chosen) {
+        if let Some(why) = self.barrier_to(partition, choice) {
             return Some(Objection::Closed { partition: partition.name.clone(), why });
         }
         let asked = choice.time?;
@@ -231,131 +236,32 @@ impl ClusterProbe {
     }
 }
 
+/// The barrier that a gate is to whoever has these names, if it lets in none of them. Who has none at all has another
+/// trouble than this gate.
+fn shut<'a>(
+    gate: &Gate,
+    names: impl Iterator<Item = &'a str>,
+    only: fn(Vec<String>) -> Barrier,
+    not: fn(Vec<String>) -> Barrier,
+) -> Option<Barrier> {
+    let mut names = names.peekable();
+    names.peek()?;
+    match gate {
+        gate if names.any(|name| gate.admits(name)) => None,
+        Gate::Only(names) => Some(only(names.clone())),
+        Gate::Not(names) => Some(not(names.clone())),
+        Gate::All => None,
+    }
+}
+
 fn words(kind: &str, names: &[String]) -> String {
-    let plural = if names.len() == 1 { "" } else { "s" };
-    format!("{kind}{plural} {}", names.join(", "))
+    match (kind, names.len()) {
+        (_, 1) => format!("{kind} {}", names.join("")),
+        ("quality of service", _) => format!("qualities of service {}", names.join(", ")),
+        _ => format!("{kind}s {}", names.join(", ")),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn association(account: &str, is_default: bool) -> Association {
-        Association {
-            account: account.into(),
-            is_default,
-            qos: vec!["normal".into()],
-            ..Association::default()
-        }
-    }
-
-    fn partition(name: &str) -> Partition {
-        Partition { name: name.into(), state: "UP".into(), ..Partition::default() }
-    }
-
-    fn cluster() -> ClusterProbe {
-        let short = Partition { max_time: Some("00:02:00".into()), ..partition("short") };
-        let staff = Partition { groups: Gate::Only(vec!["staff".into()]), ..partition("staff") };
-        let theirs = Partition { accounts: Gate::Only(vec!["bobonly".into()]), ..partition("theirs") };
-        ClusterProbe {
-            user: "alice".into(),
-            groups: vec!["alice".into(), "lab".into()],
-            partitions: vec![Partition { is_default: true, ..partition("cpu") }, short, staff, theirs],
-            associations: Some(vec![association("research", true), association("teaching", false)]),
-            ..ClusterProbe::default()
-        }
-    }
-
-    fn objections(choice: Choice<'_>) -> Vec<String> {
-        cluster().objections(&choice).iter().map(ToString::to_string).collect()
-    }
-
-    fn choose(partition: &'static str) -> Choice<'static> {
-        Choice { partition: Some(partition), ..Choice::default() }
-    }
-
-    #[test]
-    fn nothing_speaks_against_what_a_user_may_use() {
-        for partition in ["cpu", "short", "cpu,short", "staff,cpu"] {
-            let choice = Choice {
-                account: Some("Research"),
-                qos: Some("normal"),
-                time: Some("2"),
-                ..choose(partition)
-            };
-            assert_eq!(objections(choice), [""; 0], "{partition}");
-        }
-        assert_eq!(objections(Choice::default()), [""; 0]);
-    }
-
-    #[test]
-    fn closed_partitions_say_whom_they_let_in() {
-        assert_eq!(
-            objections(choose("staff")),
-            ["partition staff is closed to you: it lets in group staff only"]
-        );
-        assert_eq!(
-            objections(choose("theirs")),
-            ["partition theirs is closed to you: it lets in account bobonly only"]
-        );
-        assert_eq!(objections(choose("cpu,gpuu")), ["there is no partition gpuu"]);
-        let mut cluster = cluster();
-        let closed = |cluster: &ClusterProbe| cluster.barrier(&cluster.partitions[0]);
-        assert_eq!(closed(&cluster), None);
-        cluster.partitions[0].accounts = Gate::Not(vec!["research".into()]);
-        assert_eq!(closed(&cluster), None, "the other account is let in");
-        cluster.partitions[0].accounts = Gate::Not(vec!["research".into(), "teaching".into()]);
-        assert_eq!(closed(&cluster).unwrap().to_string(), "it refuses accounts research, teaching");
-        cluster.partitions[0].state = "DRAIN".into();
-        assert_eq!(closed(&cluster).unwrap().to_string(), "it takes no jobs now (DRAIN)");
-        cluster.partitions[0].root_only = true;
-        assert_eq!(closed(&cluster), Some(Barrier::Root));
-    }
-
-    #[test]
-    fn the_chosen_account_alone_opens_a_partition() {
-        let mut cluster = cluster();
-        cluster.partitions[0].accounts = Gate::Only(vec!["research".into()]);
-        let choice = |account| Choice { account: Some(account), ..Choice::default() };
-        assert_eq!(cluster.objections(&choice("research")), []);
-        let [Objection::Closed { .. }] = cluster.objections(&choice("teaching"))[..] else { panic!() };
-        cluster.associations =
-            Some(vec![Association { partition: Some("gpu".into()), ..association("research", true) }]);
-        assert_eq!(
-            cluster.barrier(&cluster.partitions[0]),
-            None,
-            "no account counts there: not this one's fault"
-        );
-    }
-
-    #[test]
-    fn a_time_limit_over_the_partition_s_is_told_beforehand() {
-        let asked = |time| objections(Choice { time: Some(time), ..choose("short") });
-        assert_eq!(asked("2:00"), [""; 0]);
-        let told = "a time limit of 5 is longer than partition short allows (00:02:00)";
-        assert_eq!(asked("5"), [told]);
-        assert_eq!(asked("infinite").len(), 1);
-        assert_eq!(asked("soon"), ["\"soon\" is no time limit"]);
-        assert_eq!(objections(Choice { time: Some("5"), ..choose("short,cpu") }), [""; 0]);
-    }
-
-    #[test]
-    fn accounts_and_qualities_of_service_are_the_users_own() {
-        let account = |account, qos| objections(Choice { account, qos, ..Choice::default() });
-        assert_eq!(account(Some("bobonly"), None), ["you may not charge jobs to account bobonly"]);
-        assert_eq!(account(None, Some("hihg")), ["account research has no quality of service hihg"]);
-        let with = |associations| ClusterProbe { associations, ..cluster() }.objections(&Choice::default());
-        assert_eq!(with(Some(Vec::new())), [Objection::NoAccount]);
-        assert_eq!(with(Some(vec![association("x", false)])), [Objection::NoDefaultAccount]);
-        assert_eq!(with(None), [], "what is not known speaks against nothing");
-    }
-
-    #[test]
-    fn without_a_default_partition_one_must_be_named() {
-        let mut cluster = cluster();
-        cluster.partitions[0].is_default = false;
-        assert_eq!(cluster.objections(&Choice::default()), [Objection::NoDefaultPartition]);
-        cluster.partitions.clear();
-        assert_eq!(cluster.objections(&choose("x")), [], "none is known");
-    }
-}
+#[path = "access_tests.rs"]
+mod tests;

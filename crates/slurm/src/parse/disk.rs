@@ -126,6 +126,10 @@ mod tests {
         let text = "/mnt/a/very/long/name/of/lustre\n       [123]*    100     200 6d23h59m59s      1       0       0       -\n";
         let quota = Quota { used: 123 << 10, limit: 100 << 10 };
         assert_eq!(quotas(text), [("/mnt/a/very/long/name/of/lustre", Some(quota), None)]);
+        let two = "/a 1 0 2 - 3 0 4 -\n/b 5 6 0 none 0 0 0 expired\n";
+        let found: Vec<_> =
+            quotas(two).into_iter().map(|(name, bytes, _)| (name, bytes.map(|it| it.limit))).collect();
+        assert_eq!(found, [("/a", Some(2 << 10)), ("/b", Some(6 << 10))]);
     }
 
     #[test]
