@@ -17,12 +17,13 @@ use crate::wiring::{self, Asked, Cluster};
 /// failed); below it what to do. First this machine: config, ledger, directories, permissions, ssh, control-path. Then
 /// each profile. A cluster reached by SSH: profile, ssh-config, host, host-key, authentication, noise (what start-up files
 /// print), shell, home, quota, slurm, accounting, partitions, accounts, clock, forwarding; with one login if there is
-/// none yet, one remote command and one forward. A cluster whose login node this machine is: the same from shell to
-/// clock. This machine: profile, shell, home.
+/// none yet (and one more if it is refused, to see why), one remote command and one forward. A cluster whose login node
+/// this machine is: profile, and the same from shell to clock. This machine: profile, shell, home.
 ///
 /// With --json an array of objects: check (one of these words), profile (null for this machine), verdict (one of those
 /// four), text and hint (for people; the hint may be null). The exit code is that of the first failure: 3 what is
-/// configured, or what it points to, is wrong; 5 forwarding is refused; 6 the cluster cannot be reached.
+/// configured, or what it points to, is wrong; 5 forwarding is refused; 6 the cluster cannot be reached; for the ledger also
+/// 7 if it stays locked and 1 if it has no room.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
     /// Profile to check [default: all]
@@ -180,15 +181,15 @@ async fn examine_cluster(
     cluster: &Cluster,
     report: &mut Report,
 ) -> Outcome<()> {
-    if cluster.is_far() {
-        if !report.add(cluster.ssh_config_check(profile).await)? {
-            return skip_cluster(report, true, "ssh-config");
-        }
-        for check in cluster.login_checks(profile).await {
-            let what = check.check;
-            if !report.add(check)? {
-                return skip_cluster(report, true, what);
-            }
+    if let Some(check) = cluster.ssh_config_check(profile).await
+        && !report.add(check)?
+    {
+        return skip_cluster(report, true, "ssh-config");
+    }
+    for check in cluster.login_checks(profile).await {
+        let what = check.check;
+        if !report.add(check)? {
+            return skip_cluster(report, true, what);
         }
     }
     let look = match cluster.look(|| app.now()).await {

@@ -47,12 +47,9 @@ pub(crate) async fn ledger_check(app: &App) -> Check {
     if found.place.database == "sqlite"
         && let Err(error) = access(Path::new(place), Access::WRITE_OK)
     {
-        let text = format!("{place} cannot be written: {}", std::io::Error::from(error));
-        return Check::wrong(
-            NAME,
-            text,
-            format!("`chmod u+rw {}`, or {}", quoted(Path::new(place)), ELSEWHERE),
-        );
+        let error = std::io::Error::from(error);
+        let text = format!("{place} cannot be written: {error}");
+        return Check::wrong(NAME, text, remedy(Path::new(place), &error, ELSEWHERE));
     }
     let services = match found.services {
         1 => "1 service".to_owned(),
@@ -78,9 +75,7 @@ pub(crate) fn directories_check(paths: &Paths, sockets: bool) -> Check {
             Ok(Found::CanBeMade) => " (not there yet)",
             Err((at, problem)) => {
                 let text = format!("{} cannot be written: {problem}", at.display());
-                let deed =
-                    if at.is_dir() { format!("`chmod u+rwx {}`, or ", quoted(&at)) } else { String::new() };
-                return Check::wrong(NAME, text, format!("{deed}{elsewhere}"));
+                return Check::wrong(NAME, text, remedy(&at, &problem, elsewhere));
             }
         };
         told.push(format!("{what} {}{note}", dir.display()));
@@ -93,6 +88,18 @@ pub(crate) fn directories_check(paths: &Paths, sockets: bool) -> Check {
             Check::warning(NAME, format!("{text}; {left} are left for the ledger"), hint)
         }
         _ => Check::ok(NAME, text),
+    }
+}
+
+/// What to do about a place that cannot be written: something to type if it is that simple, or to go `elsewhere`.
+fn remedy(at: &Path, problem: &std::io::Error, elsewhere: &str) -> String {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, StorageFull};
+    match problem.kind() {
+        PermissionDenied => format!("`chmod u+rwX {}`, or {elsewhere}", quoted(at)),
+        StorageFull | QuotaExceeded => {
+            format!("free some space there (`df -h {0}; df -i {0}`), or {elsewhere}", quoted(at))
+        }
+        _ => elsewhere.to_owned(),
     }
 }
 
@@ -158,7 +165,7 @@ pub(crate) fn local_home_check(root: &Path) -> Check {
         Ok(Found::CanBeMade) => Check::ok(NAME, format!("{} (not there yet)", root.display())),
         Err((at, error)) => {
             let text = format!("failed to write below {}: {error}", at.display());
-            let hint = format!("`chmod u+rwx {}`, or name another home in the profile", quoted(&at));
+            let hint = remedy(&at, &error, "name another home in the profile");
             Check::wrong(NAME, text, hint)
         }
     }
@@ -220,6 +227,16 @@ mod tests {
         let (at, error) = try_out(&dir).unwrap_err();
         assert_eq!((at, error.kind()), (base.path().join("a"), std::io::ErrorKind::NotADirectory));
         assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1, "nothing is left behind");
+        assert!(try_out(Path::new("/proc")).is_err(), "not even root can make files there");
+    }
+
+    #[test]
+    fn what_to_do_goes_with_what_is_wrong() {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let told = |kind: std::io::ErrorKind| remedy(Path::new("/a b"), &kind.into(), "go away");
+        assert_eq!(told(PermissionDenied), "`chmod u+rwX '/a b'`, or go away");
+        assert_eq!(told(StorageFull), "free some space there (`df -h '/a b'; df -i '/a b'`), or go away");
+        assert_eq!(told(ReadOnlyFilesystem), "go away");
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl Cluster {
             return Check::failed(
                 "shell",
                 &failure.hint(format!(
-                    "`{command} true` must end by itself and without an error: look at the login shell, a forced command, \
-                     and start-up files that exit"
+                    "`{command} true` must end soon, by itself and without an error: look at the login shell, a forced \
+                     command, start-up files that exit; then at the file system of the home, which may hang"
                 )),
             );
         }

@@ -47,11 +47,11 @@ impl Cluster {
         self.master.is_some()
     }
 
-    /// What `ssh` makes of the profile's host. Connects to nothing.
-    pub(crate) async fn ssh_config_check(&self, profile: &Profile) -> Check {
+    /// What `ssh` makes of the profile's host, if it is used at all. Connects to nothing.
+    pub(crate) async fn ssh_config_check(&self, profile: &Profile) -> Option<Check> {
         const NAME: &str = "ssh-config";
-        let Some(master) = &self.master else { return Check::skipped(NAME, "not reached by ssh") };
-        match master.resolve().await {
+        let master = self.master.as_ref()?;
+        Some(match master.resolve().await {
             Ok(to) => {
                 let way = to.by_way_of.map(|way| format!(", by way of {way}")).unwrap_or_default();
                 Check::ok(
@@ -67,7 +67,7 @@ impl Cluster {
                     &Failure { hints: Vec::new(), ..failure }.hint(format!("`{command}` must work")),
                 )
             }
-        }
+        })
     }
 
     /// Logs in unless that is done: whether the host is reached, shows the key that is known of it, and lets the user in.

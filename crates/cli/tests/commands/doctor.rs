@@ -153,6 +153,7 @@ fn what_other_users_can_read_or_change_is_told_with_the_command_that_ends_it() {
     let (verdict, text, hint) = machine(&ran, "permissions");
     assert_eq!(verdict, "failed");
     assert!(text.contains("towline.db can be changed by other users (mode 0666)"), "{text}");
+    assert!(text.contains("config.toml can be read by other users (mode 0644)"), "{text}");
     assert!(!ran.stdout.contains("hush"));
     let command = hint.trim_matches('`');
     assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success(), "{hint}");
