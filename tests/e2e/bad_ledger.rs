@@ -72,6 +72,7 @@ fn a_ledger_that_is_read_only() {
     with_mounts(&lab, read_only, &["stop", "web"]).fails(3, &["towline.db"]);
     let checked = with_mounts(&lab, read_only, &["doctor"]).code(3);
     assert!(checked.stdout.contains("towline.db cannot be written: Read-only file system"), "{checked:?}");
+    assert!(checked.stdout.contains("failed   directories "), "{checked:?}");
     assert_nothing_lost(&lab, &url);
 }
 
@@ -80,10 +81,15 @@ fn a_disk_that_is_full() {
     let lab = Lab::new();
     let url = lab.run_web("web", &[]);
     let full = r#"
-        mkdir "$1.full"; mount -t tmpfs -o size=1m tmpfs "$1.full"; cp "$1"/towline.db* "$1.full/"
+        mkdir -p "$1.full"; mount -t tmpfs -o size=1m tmpfs "$1.full"; cp "$1"/towline.db* "$1.full/"
         mount --bind "$1.full" "$1"; head -c 2m /dev/zero >"$1/fill" 2>/dev/null || true"#;
     let run = with_mounts(&lab, full, &[&["run", "--profile", "lab", "--name", "other"][..], &STAY].concat());
     run.fails(1, &["no space is left", "hint: free some space"]);
+    // What was written before the disk was full decides whether the ledger can still be read.
+    let checked = with_mounts(&lab, full, &["doctor"]);
+    assert!([1, 3].contains(&checked.code), "{checked:?}");
+    let line = checked.stdout.lines().find(|line| line.starts_with("failed   directories ")).unwrap();
+    assert!(line.contains("No space left on device"), "{checked:?}");
     assert_nothing_lost(&lab, &url);
 }
 

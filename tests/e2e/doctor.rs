@@ -89,11 +89,33 @@ fn lab_with(change: impl Fn(&Lab, String) -> String, options: &[&str]) -> Lab {
     lab
 }
 
+/// What sshd says of the logins with a key: for each, how many commands came over it.
+fn sessions(fingerprint: &str) -> Vec<usize> {
+    let log = std::fs::read_to_string(state_dir().join("hosts/login/log/sshd.log")).unwrap();
+    let port = |line: &str| line.split(" port ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let logins = log.split_inclusive('\n').scan(0, |end, line| {
+        *end += line.len();
+        Some((*end, line))
+    });
+    let logins = logins.filter(|(_, line)| line.contains("Accepted publickey") && line.contains(fingerprint));
+    let of = |(end, line): (usize, &str)| {
+        let begun = format!(" port {} ", port(line));
+        log[end..]
+            .lines()
+            .filter(|line| line.starts_with("Starting session") && line.contains(&begun))
+            .count()
+    };
+    logins.map(of).collect()
+}
+
 #[test]
 fn all_is_well() {
-    let lab = Lab::new();
+    let lab = Lab::bare(Guard::shared());
+    let (ssh_config, fingerprint) = lab.own_key();
+    lab.add_profile(&ssh_config, &[]);
     let found = Found::look(&lab, 0);
     assert_eq!(found.with("ok"), CHECKS, "{:#?}", found.0);
+    assert_eq!(sessions(&fingerprint), [1], "one login, one remote command");
     found.tells("ssh-config", "login is alice@10.77.1.2 port 22", "");
     found.tells("shell", "/bin/bash of alice on login", "");
     found.tells("home", &format!("/home/alice/{} can be written by alice", lab.remote_name()), "");
@@ -108,6 +130,7 @@ fn all_is_well() {
     found.tells("forwarding", "a forward to 10.77.1.2:22 works", "");
     let again = Found::look(&lab, 0);
     again.tells("authentication", "logged in before", "");
+    assert_eq!(sessions(&fingerprint), [3], "and a sign of life of a connection that was there");
     assert_eq!(lab.ssh_processes().len(), 1, "{:?}", lab.ssh_processes());
     assert_eq!(lab.forwarded_ports(), Vec::<u16>::new(), "the forward is closed again");
     let left = ALICE.run(&["ls", "-A", &format!("{}/services", lab.remote_name())]).ok();
@@ -205,7 +228,11 @@ fn a_login_shell_that_runs_nothing() {
     let found = lab.towline(&["doctor", "--profile", "lab", "--json"]);
     ALICE.run(&["sed", "-i", &format!("/# {mark}$/d"), ".bashrc"]).ok();
     let found = Found(serde_json::from_str(&found.code(6).stdout).unwrap());
-    found.tells("shell", "it printed \"This account is closed\"", "must end by itself and without an error");
+    found.tells(
+        "shell",
+        "it printed \"This account is closed\"",
+        "must end soon, by itself and without an error",
+    );
     assert_eq!(found.with("skipped").first(), Some(&"noise"));
 }
 
