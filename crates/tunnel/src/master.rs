@@ -23,6 +23,9 @@ const REQUESTS: usize = 16;
 /// hammered until it bans this address.
 const PAUSE: Duration = Duration::from_secs(3);
 
+/// How long a master that was found alive counts as such for who is about to ask it for a forward.
+const FRESH: Duration = Duration::from_millis(250);
+
 /// How long a master that was told to leave may take.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -63,6 +66,7 @@ pub struct Master {
     config: MasterConfig,
     files: ControlFiles,
     launching: Mutex<Option<(Instant, SshError)>>,
+    ready_at: Mutex<Option<Instant>>,
     pub(crate) sessions: Semaphore,
     pub(crate) requests: Semaphore,
 }
@@ -94,6 +98,7 @@ impl Master {
             config,
             files,
             launching: Mutex::default(),
+            ready_at: Mutex::default(),
             sessions: Semaphore::new(SESSIONS),
             requests: Semaphore::new(REQUESTS),
         })
@@ -143,6 +148,23 @@ impl Master {
             }
         }
         Ok(session(&self.files.socket))
+    }
+
+    /// Makes sure that there is a living master, as [`Self::session`] does. Of many that come at the same time one asks:
+    /// the question costs a master as much as opening a forward.
+    pub(crate) async fn make_ready(&self) -> Result<(), SshError> {
+        let mut ready_at = self.ready_at.lock().await;
+        if ready_at.is_none_or(|at| at.elapsed() >= FRESH) {
+            *ready_at = None;
+            drop(self.session().await?);
+            *ready_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Forgets that the master was found alive: it has just gone.
+    pub(crate) async fn forget_ready(&self) {
+        *self.ready_at.lock().await = None;
     }
 
     /// Whether a master is there already, so that a session needs no login. Says nothing about the network behind it.

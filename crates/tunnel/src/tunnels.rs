@@ -41,8 +41,37 @@ impl SshTunnels {
 
     /// Makes sure that the master is there, and takes the right to ask it for something.
     pub(crate) async fn ready(&self) -> Result<SemaphorePermit<'_>, TunnelError> {
-        drop(self.master.session().await.map_err(launch_failure)?);
+        self.master.make_ready().await.map_err(launch_failure)?;
         self.master.requests.acquire().await.map_err(|closed| TunnelError::Failed(closed.into()))
+    }
+
+    /// Opens the tunnel, by way of a master that is there or was a moment ago.
+    async fn open_once(
+        &self,
+        id: ServiceId,
+        place: &Place,
+        local_port: Option<u16>,
+        before: Option<&Tunnel>,
+    ) -> Result<Tunnel, TunnelError> {
+        let _permit = self.ready().await?;
+        let former = before.and_then(former_forward);
+        let wanted = local_port.filter(|port| *port != 0).or(former.as_ref().map(|forward| forward.local));
+        if let Some(former) = former {
+            let leads_there = wanted.is_some_and(|port| former == self.forward(port, place));
+            if !leads_there {
+                former.close().await.map_err(failure)?;
+            }
+        }
+        let forward = match wanted {
+            Some(port) => {
+                let forward = self.forward(port, place);
+                forward.open().await.map_err(failure)?;
+                forward
+            }
+            None => self.open_first_free(id, place).await?,
+        };
+        let (host, handle) = ("127.0.0.1".to_owned(), Some(forward.handle()));
+        Ok(Tunnel { host, port: forward.local, place: place.clone(), handle })
     }
 
     async fn open_first_free(&self, id: ServiceId, place: &Place) -> Result<Forward, TunnelError> {
@@ -75,25 +104,13 @@ impl Tunnels for SshTunnels {
             let problem = format!("{:?} port {} is no place to connect to", place.host, place.port);
             return Err(TunnelError::Failed(problem.into()));
         }
-        let _permit = self.ready().await?;
-        let former = before.and_then(former_forward);
-        let wanted = local_port.filter(|port| *port != 0).or(former.as_ref().map(|forward| forward.local));
-        if let Some(former) = former {
-            let leads_there = wanted.is_some_and(|port| former == self.forward(port, place));
-            if !leads_there {
-                former.close().await.map_err(failure)?;
+        match self.open_once(id, place, local_port, before).await {
+            Err(error) if is_of_gone_master(&error) => {
+                self.master.forget_ready().await;
+                self.open_once(id, place, local_port, before).await
             }
+            opened => opened,
         }
-        let forward = match wanted {
-            Some(port) => {
-                let forward = self.forward(port, place);
-                forward.open().await.map_err(failure)?;
-                forward
-            }
-            None => self.open_first_free(id, place).await?,
-        };
-        let (host, handle) = ("127.0.0.1".to_owned(), Some(forward.handle()));
-        Ok(Tunnel { host, port: forward.local, place: place.clone(), handle })
     }
 
     async fn close(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
@@ -124,6 +141,12 @@ pub(crate) fn failure(error: ForwardError) -> TunnelError {
         ForwardError::PortTaken { port } => TunnelError::PortTaken { port },
         other => TunnelError::Failed(other.into()),
     }
+}
+
+/// Whether nothing listened on the control socket when the master was asked for the forward.
+fn is_of_gone_master(error: &TunnelError) -> bool {
+    let TunnelError::Failed(source) = error else { return false };
+    matches!(source.downcast_ref(), Some(ForwardError::Master(openssh::Error::Disconnected)))
 }
 
 /// A login that failed for want of an answer is not one that could never work.

@@ -7,7 +7,7 @@ use towline_core::id::ServiceId;
 use towline_core::ports::{TunnelError, Tunnels};
 use towline_tunnel::{SshError, SshTunnels};
 
-use crate::harness::{Sshd, free_port, signal_process};
+use crate::harness::{Sshd, eventually, free_port, signal_process};
 use crate::web::{Web, fetch, ok, place};
 
 /// A service that no other test has.
@@ -56,6 +56,20 @@ async fn opening_twice_is_opening_once() {
     assert_eq!(moved.port, port);
     assert!(is_free(first.port));
     assert_eq!(tunnels.open(id, &web.place(), Some(port), None).await.unwrap(), moved);
+}
+
+#[tokio::test]
+async fn a_master_that_was_killed_a_moment_ago_is_replaced() {
+    let Some(sshd) = Sshd::start() else { return };
+    let web = Web::saying(ok("hello")).await;
+    let master = sshd.master();
+    let tunnels = SshTunnels::new(master.clone());
+    let before = tunnels.open(service(), &web.place(), None, None).await.unwrap();
+    signal_process("-KILL", master.pid().await.unwrap().unwrap());
+    eventually("its port is free", async || is_free(before.port)).await;
+    let after = tunnels.open(service(), &web.place(), None, Some(&before)).await.unwrap();
+    assert_eq!(fetch(after.port).await.unwrap(), "hello");
+    assert_eq!(sshd.logins(), 2);
 }
 
 #[tokio::test]
