@@ -1,6 +1,6 @@
 //! What every command starts from: the configuration, the clock, the terminal and, once asked for, the ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -173,22 +173,28 @@ impl App {
     /// # Errors
     /// The ledger's.
     pub(crate) async fn refresh_all(&self, pace: Pace) -> Outcome<Refreshed> {
-        let listing = self.ledger().await?.list(Select::Unfinished).await?;
-        let profiles: BTreeSet<&str> = listing.services.iter().map(|s| s.spec.profile.as_str()).collect();
-        let looks =
-            profiles.into_iter().map(async |profile| (profile, self.refresh_profile(profile, pace).await));
-        let mut refreshed = Refreshed { damaged: listing.damaged.clone(), ..Refreshed::default() };
+        let Listing { services, damaged } = self.ledger().await?.list(Select::Unfinished).await?;
+        let mut profiles: BTreeMap<String, Vec<Service>> = BTreeMap::new();
+        for service in services {
+            profiles.entry(service.spec.profile.clone()).or_default().push(service);
+        }
+        let looks = profiles.into_iter().map(async |(profile, services)| {
+            let look = self.refresh_listed(&profile, services, pace).await;
+            (profile, look)
+        });
+        let mut refreshed = Refreshed { damaged, ..Refreshed::default() };
         for (profile, look) in join_all(looks).await {
             match look {
                 Ok(Listing { services, .. }) => {
-                    refreshed.warnings.extend(doubts(profile, &services, self.now()));
+                    refreshed.warnings.extend(doubts(&profile, &services, self.now()));
                     refreshed.services.extend(services);
                 }
                 Err(failure) => {
                     let chain = error_chain(failure.error.as_ref());
                     refreshed.warnings.push(format!("profile {profile} was not looked at: {chain}"));
-                    let known = listing.services.iter().filter(|service| service.spec.profile == profile);
-                    refreshed.services.extend(known.cloned());
+                    let known = self.ledger().await?.list(Select::Unfinished).await?.services;
+                    let known = known.into_iter().filter(|service| service.spec.profile == profile);
+                    refreshed.services.extend(known);
                 }
             }
         }
@@ -209,8 +215,9 @@ impl App {
         Err(last)
     }
 
-    async fn refresh_profile(&self, profile: &str, pace: Pace) -> Outcome<Listing> {
-        Ok(self.engine(profile, pace).await?.refresh_all().await?)
+    async fn refresh_listed(&self, profile: &str, services: Vec<Service>, pace: Pace) -> Outcome<Listing> {
+        let listing = Listing { services, damaged: Vec::new() };
+        Ok(self.engine(profile, pace).await?.refresh_listed(listing).await?)
     }
 
     async fn engine(&self, profile: &str, pace: Pace) -> Outcome<Engine> {

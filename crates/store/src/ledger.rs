@@ -1,5 +1,7 @@
 //! The port [`Ledger`] on a database.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -10,9 +12,10 @@ use towline_core::id::ServiceId;
 use towline_core::ports::{Change, Ledger, LedgerError, Listing, SaveOutcome, Select};
 use towline_core::service::{Event, Service};
 
+use crate::current::{changed, generations};
 use crate::entity::{event, service};
 use crate::row;
-use crate::save::save_all;
+use crate::save::{BATCH, save_all};
 use crate::store::Store;
 
 #[async_trait]
@@ -52,21 +55,13 @@ impl Ledger for Store {
     }
 
     async fn list(&self, select: Select) -> Result<Listing, LedgerError> {
-        let query = match select {
-            Select::All => service::Entity::find(),
-            Select::Unfinished => service::Entity::find().filter(service::Column::Unfinished.eq(true)),
-            Select::Id(id) => service::Entity::find().filter(service::Column::Id.eq(id.to_string())),
-        };
-        let query = query.order_by_asc(service::Column::CreatedAt).order_by_asc(service::Column::Id);
-        let rows = async { self.db().query_all(query.as_query()).await.map_err(self.fault()) };
-        let mut listing = Listing::default();
-        for row in &self.in_time(rows).await? {
-            match row::to_service(row) {
-                Ok(service) => listing.services.push(service),
-                Err(damaged) => listing.damaged.push(damaged),
-            }
+        let find = service::Entity::find;
+        match select {
+            Select::All => self.read(find()).await,
+            Select::Unfinished => self.read(find().filter(service::Column::Unfinished.eq(true))).await,
+            Select::Id(id) => self.read(find().filter(service::Column::Id.eq(id.to_string()))).await,
+            Select::Changed(known) => self.read_changed(&known).await,
         }
-        Ok(listing)
     }
 
     async fn history(&self, id: ServiceId) -> Result<Vec<Event>, LedgerError> {
@@ -99,6 +94,41 @@ impl Ledger for Store {
 }
 
 impl Store {
+    /// Reads the rows that `query` finds, oldest first.
+    async fn read(&self, query: sea_orm::Select<service::Entity>) -> Result<Listing, LedgerError> {
+        let query = query.order_by_asc(service::Column::CreatedAt).order_by_asc(service::Column::Id);
+        let rows = async { self.db().query_all(query.as_query()).await.map_err(self.fault()) };
+        let mut listing = Listing::default();
+        for row in &self.in_time(rows).await? {
+            match row::to_service(row) {
+                Ok(service) => listing.services.push(service),
+                Err(damaged) => listing.damaged.push(damaged),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Reads the rows that are not as they are known: mostly none, which one row tells.
+    async fn read_changed(&self, known: &BTreeMap<ServiceId, u64>) -> Result<Listing, LedgerError> {
+        let columns = [service::Column::Id, service::Column::Generation];
+        let rows = service::Entity::find().filter(service::Column::Unfinished.eq(true)).select_only();
+        let rows = rows.columns(columns).into_query();
+        let current = async { generations(self.db(), rows).await.map_err(self.fault()) };
+        let ids = changed(self.in_time(current).await?, known);
+        let mut listing = Listing::default();
+        for ids in ids.chunks(BATCH) {
+            let ids = ids.iter().map(String::as_str);
+            let Listing { services, damaged } =
+                self.read(service::Entity::find().filter(service::Column::Id.is_in(ids))).await?;
+            listing.services.extend(services);
+            listing.damaged.extend(damaged);
+        }
+        // One that was known as ended is not among the unfinished.
+        listing.services.retain(|service| known.get(&service.id) != Some(&service.generation));
+        listing.services.sort_by_key(|service| (service.created_at, service.id));
+        Ok(listing)
+    }
+
     /// Inserts a row and says whether nothing was in the way: no row of that id, and none of that name that has not
     /// ended. Waits for other programs that are about to insert such a row.
     async fn insert_row(

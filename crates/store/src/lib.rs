@@ -11,6 +11,7 @@ struct Readme;
 
 mod backup;
 mod check;
+mod current;
 mod entity;
 mod faults;
 mod ledger;

@@ -1,7 +1,5 @@
 //! Many changes in a few statements.
 
-use std::collections::BTreeMap;
-
 use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, LockType, Query, TableRef, Value, ValueTuple};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
@@ -10,12 +8,13 @@ use sea_orm::{
 use towline_core::id::ServiceId;
 use towline_core::ports::{Change, LedgerError, SaveOutcome};
 
+use crate::current::{Generations, generations};
 use crate::entity::{event, service};
 use crate::faults::Faults;
 use crate::row::{self, LifeColumns};
 
 /// Rows a statement. SQLite takes 32,766 variables a statement, PostgreSQL 65,535; a row takes six.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 
 /// Saves `changes` within `txn`: one outcome each, in their order.
 pub(crate) async fn save_all(
@@ -84,23 +83,18 @@ async fn save_batch(
     Ok(saved)
 }
 
-/// The generations that the rows have now, locked against other writers until the transaction ends. A row whose
-/// generation cannot be read is left out.
+/// The generations that the rows have now, locked against other writers until the transaction ends.
 async fn lock_generations(
     txn: &DatabaseTransaction,
     ids: impl Iterator<Item = ServiceId>,
-) -> Result<BTreeMap<String, i64>, DbErr> {
-    let query = service::Entity::find()
+) -> Result<Generations, DbErr> {
+    let rows = service::Entity::find()
         .select_only()
         .columns([service::Column::Id, service::Column::Generation])
         .filter(service::Column::Id.is_in(ids.map(|id| id.to_string())))
         .order_by_asc(service::Column::Id)
         .lock(LockType::Update);
-    let rows = txn.query_all(query.as_query()).await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| Some((row.try_get("", "id").ok()?, row.try_get("", "generation").ok()?)))
-        .collect())
+    generations(txn, rows.into_query()).await
 }
 
 fn life_values(id: String, generation: i64, columns: LifeColumns) -> ValueTuple {

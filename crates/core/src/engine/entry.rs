@@ -57,11 +57,6 @@ impl Entry {
         Self { is_companion: true, ..Self::new(service) }
     }
 
-    /// Whether nobody has changed the service since it was read or saved here.
-    pub(super) fn is_based_on(&self, recorded: &Service) -> bool {
-        self.saved.generation == recorded.generation
-    }
-
     pub(super) fn observe(&mut self, fact: Fact, now: Timestamp) {
         self.learn(fact, now, now);
     }

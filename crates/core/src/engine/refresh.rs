@@ -1,14 +1,16 @@
 //! `refresh` and `get_job`: look again.
 
+use std::collections::BTreeSet;
+
 use super::entry::Entry;
 use super::error::EngineError;
 use super::perform::subject;
 use super::site::Engine;
-use super::turn::in_time;
+use super::turn::{in_time, known};
 use crate::id::ServiceId;
 use crate::job::Sighting;
 use crate::lifecycle::{Fact, Request};
-use crate::ports::{DamagedRow, Listing, Select};
+use crate::ports::{Listing, Select};
 use crate::service::Service;
 use crate::time::Timestamp;
 
@@ -32,14 +34,28 @@ impl Engine {
     /// Only the ledger's; a cluster that does not answer leaves a doubt in each service. Rows that cannot be read are
     /// in the listing and harm no other.
     pub async fn refresh_all(&self) -> Result<Listing, EngineError> {
+        self.refresh_listed(self.ledger.list(Select::Unfinished).await?).await
+    }
+
+    /// Does the same for a caller who has just listed the unfinished services, of this profile and perhaps of others.
+    ///
+    /// # Errors
+    /// As [`Engine::refresh_all`].
+    pub async fn refresh_listed(&self, listing: Listing) -> Result<Listing, EngineError> {
         let now = self.clock.now();
-        let (mut entries, mut damaged) = self.unfinished(now).await?;
+        let Listing { services, mut damaged } = listing;
+        let mut entries = self.asked_for(services, now)?;
         let is_idle = entries.iter().all(|entry| entry.due(now).next().is_none());
         let pass = match self.turnstile.as_ref().filter(|_| !is_idle) {
             Some(turnstile) => {
                 // Not the place where the scheduler is asked: who waits for a server does not keep others from that.
                 let pass = turnstile.enter(&format!("{} all", self.profile)).await;
-                (entries, damaged) = self.unfinished(now).await?;
+                let changed = self.ledger.list(Select::Changed(known(&entries))).await?;
+                let ids: BTreeSet<_> = changed.services.iter().map(|service| service.id).collect();
+                entries.retain(|entry| !ids.contains(&entry.saved.id));
+                let unfinished = changed.services.into_iter().filter(|service| service.life.is_unfinished());
+                entries.extend(self.asked_for(unfinished, now)?);
+                damaged = changed.damaged;
                 pass
             }
             None => None,
@@ -49,18 +65,19 @@ impl Engine {
         Ok(Listing { services, damaged })
     }
 
-    /// The unfinished services of this profile, all asked for at `now`.
-    async fn unfinished(&self, now: Timestamp) -> Result<(Vec<Entry>, Vec<DamagedRow>), EngineError> {
-        let listing = self.ledger.list(Select::Unfinished).await?;
-        let mut entries = Vec::with_capacity(listing.services.len());
-        for service in listing.services {
-            if service.spec.profile == self.profile {
-                let mut entry = Entry::new(service);
-                entry.request(self.look(), now)?;
-                entries.push(entry);
-            }
-        }
-        Ok((entries, listing.damaged))
+    /// Those of the services that are of this profile, all asked for at `now`.
+    fn asked_for(
+        &self,
+        services: impl IntoIterator<Item = Service>,
+        now: Timestamp,
+    ) -> Result<Vec<Entry>, EngineError> {
+        let ours = services.into_iter().filter(|service| service.spec.profile == self.profile);
+        ours.map(|service| {
+            let mut entry = Entry::new(service);
+            entry.request(self.look(), now)?;
+            Ok(entry)
+        })
+        .collect()
     }
 
     const fn look(&self) -> Request {

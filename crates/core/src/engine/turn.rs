@@ -120,16 +120,15 @@ impl Engine {
     /// Takes up what others have learnt meanwhile. The other unfinished services of the profile join, since one question
     /// serves all.
     async fn catch_up(&self, entries: &mut Vec<Entry>) -> Result<(), EngineError> {
-        let listing = self.ledger.list(Select::Unfinished).await?;
+        let listing = self.ledger.list(Select::Changed(known(entries))).await?;
         let ours = listing.services.into_iter().filter(|service| service.spec.profile == self.profile);
-        let mut recorded: BTreeMap<_, _> = ours.map(|service| (service.id, service)).collect();
+        let mut changed: BTreeMap<_, _> = ours.map(|service| (service.id, service)).collect();
         for entry in entries.iter_mut() {
-            let changed = recorded.remove(&entry.service.id).filter(|service| !entry.is_based_on(service));
-            if let Some(service) = changed {
+            if let Some(service) = changed.remove(&entry.service.id) {
                 self.rebase(entry, service).await;
             }
         }
-        entries.extend(recorded.into_values().map(Entry::companion));
+        entries.extend(changed.into_values().map(Entry::companion));
         Ok(())
     }
 
@@ -277,6 +276,11 @@ pub(super) fn in_time(sighting: Sighting, asked: Timestamp, now: Timestamp, serv
         return sighting;
     }
     Sighting::unseen(format!("the answer is too old: the scheduler was asked {} s ago", took.as_secs()))
+}
+
+/// The generations of which these entries are.
+pub(super) fn known(entries: &[Entry]) -> BTreeMap<ServiceId, u64> {
+    entries.iter().map(|entry| (entry.saved.id, entry.saved.generation)).collect()
 }
 
 pub(super) fn show(watch: &mut Option<Watch<'_>>, service: &Service) {

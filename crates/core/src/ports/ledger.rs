@@ -1,5 +1,6 @@
 //! The database of services and their history.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,9 @@ pub enum Select {
     Unfinished,
     /// The one with that id, if there is one.
     Id(ServiceId),
+    /// What others have changed: of the services known with these generations those that have another one by now, and
+    /// the unfinished ones that are not known. Costs next to nothing while nobody has changed anything.
+    Changed(BTreeMap<ServiceId, u64>),
 }
 
 /// What a listing found.

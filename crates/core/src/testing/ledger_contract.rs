@@ -1,5 +1,7 @@
 //! What every ledger must keep, as a test that any implementation can run.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 
 use super::samples::{sample_event, sample_lives, sample_service};
@@ -26,6 +28,7 @@ pub async fn ledger_contract<L: Ledger>(make: impl AsyncFn() -> L) {
     changes_of_one_service_count_in_their_order(&make().await).await;
     what_was_asked_for_is_never_rewritten(&make().await).await;
     unfinished_are_those_that_owe(&make().await).await;
+    changed_are_those_that_others_changed(&make().await).await;
     removing_forgets_all(&make().await).await;
     of_racing_writers_one_wins(&make().await).await;
     of_racing_names_one_wins(&make().await).await;
@@ -248,6 +251,28 @@ async fn unfinished_are_those_that_owe(ledger: &impl Ledger) {
     let unfinished = [services[0].id, services[1].id, services[2].id];
     assert_eq!(ids(ledger, Select::Unfinished).await, unfinished, "as saved");
     assert_eq!(ids(ledger, Select::All).await.len(), 4);
+}
+
+async fn changed_are_those_that_others_changed(ledger: &impl Ledger) {
+    let services = [1, 2, 3, 4, 5].map(|n| sample_service(n, &format!("s{n}")));
+    let [same, saved, over, removed, new] = &services;
+    for service in [same, saved, over, removed] {
+        insert(ledger, service).await;
+    }
+    let all = listed(ledger, Select::Unfinished).await;
+    let known: BTreeMap<ServiceId, u64> =
+        all.iter().map(|service| (service.id, service.generation)).collect();
+    let changed = async || ids(ledger, Select::Changed(known.clone())).await;
+    assert_eq!(changed().await, [], "nobody has changed anything");
+    save_one(ledger, saved, None).await;
+    let end = Service { life: Life { phase: ended(false), ..over.life.clone() }, ..over.clone() };
+    save_one(ledger, &end, None).await;
+    ledger.remove(removed.id, removed.generation).await.expect("a service is removed");
+    insert(ledger, new).await;
+    assert_eq!(changed().await, [saved.id, over.id, new.id]);
+    let all = listed(ledger, Select::All).await;
+    let known = all.iter().map(|service| (service.id, service.generation)).collect();
+    assert_eq!(ids(ledger, Select::Changed(known)).await, [], "nor has anybody since, ended ones among them");
 }
 
 async fn removing_forgets_all(ledger: &impl Ledger) {

@@ -71,10 +71,14 @@ impl Ledger for MemoryLedger {
     }
 
     async fn list(&self, select: Select) -> Result<Listing, LedgerError> {
-        let wanted = |service: &&Service| match select {
+        let wanted = |service: &&Service| match &select {
             Select::All => true,
             Select::Unfinished => service.life.is_unfinished(),
-            Select::Id(id) => service.id == id,
+            Select::Id(id) => service.id == *id,
+            Select::Changed(known) => match known.get(&service.id) {
+                Some(generation) => service.generation != *generation,
+                None => service.life.is_unfinished(),
+            },
         };
         let rows = self.rows();
         let mut services: Vec<Service> =
