@@ -14,8 +14,9 @@ from .measure import BenchError, ping_all
 FRESH = 2.1
 VERIFY = 60
 
-# Budgets: how many times longer than the bare commands; seconds; bytes.
+# Budgets: how many times longer than the bare commands, of refreshes from so many services on; seconds; bytes.
 REFRESH_RATIO = 1.5
+MANY = 100
 SUBMIT_RATIO = 3
 VERSION = 0.010
 LS = {1000: 0.050}
@@ -36,6 +37,11 @@ class Case:
     # How many times longer than its counterparts, or how many seconds, it may take; `None` without a budget.
     ratio: float | None = None
     limit: float | None = None
+
+    @classmethod
+    def of_refresh(cls, name, healthy, pending, commands):
+        ratio = REFRESH_RATIO if healthy + pending >= MANY else None
+        return cls(name, healthy=healthy, pending=pending, commands=commands, ratio=ratio)
 
     def take_turns(self, lab, repeat, action, counterparts, pause=0.0):
         """Does `action` and its counterparts in turns, each first as often as last."""
@@ -79,7 +85,7 @@ def refreshes(lab, options):
 
 def answered(lab, options, ports):
     """All answer their pings: first when the scheduler's word has just become too old, then while it is good."""
-    due = Case("verification is due", healthy=len(ports), commands=1, ratio=REFRESH_RATIO)
+    due = Case.of_refresh("verification is due", len(ports), 0, commands=1)
     end = time.monotonic() + VERIFY + 10
     while not due.runs:
         if time.monotonic() > end:
@@ -88,14 +94,14 @@ def answered(lab, options, ports):
         attempt.take_turns(lab, 1, lambda: lab.run("refresh"), bare(lab, ports), FRESH)
         if attempt.runs[0].commands:
             due.runs, due.bare = attempt.runs, attempt.bare
-    case = Case("all answer", healthy=len(ports), commands=0, ratio=REFRESH_RATIO)
+    case = Case.of_refresh("all answer", len(ports), 0, commands=0)
     case.take_turns(lab, options.repeat, lambda: lab.run("refresh"), bare(lab, ports), FRESH)
     return [case, due]
 
 
 def surveyed(lab, options, ports, pending):
     """Services that wait in the queue are asked for at each look: pings, and one survey."""
-    case = Case("some wait", healthy=len(ports), pending=pending, commands=1, ratio=REFRESH_RATIO)
+    case = Case.of_refresh("some wait", len(ports), pending, commands=1)
     case.take_turns(lab, options.repeat, lambda: lab.run("refresh"), bare(lab, ports), FRESH)
     return case
 
