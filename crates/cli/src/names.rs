@@ -17,7 +17,7 @@ const CANDIDATES: usize = 10;
 /// [`Kind::NotFound`] with the nearest names if there is none; [`Kind::Usage`] with the candidates if a beginning is
 /// not unique.
 pub(crate) fn resolve<'a>(word: &str, services: &'a [Service]) -> Outcome<&'a Service> {
-    // A name may look like the UUID of another service: whoever writes a whole UUID means it.
+    // In an old record a name may be the UUID of another service: whoever writes a whole UUID means it.
     if let Some(found) = services.iter().find(|service| service.id.to_string() == word) {
         return Ok(found);
     }
@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_whole_uuid_wins_over_a_name_like_it() {
-        let all = [service(1, &id(2).to_string()), service(2, "web")];
+        let mut old = service(1, "old");
+        old.spec.name = serde_json::from_value(id(2).to_string().into()).unwrap();
+        let all = [old, service(2, "web")];
         assert_eq!(resolve(&id(2).to_string(), &all).unwrap().id, id(2));
     }
 

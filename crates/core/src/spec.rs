@@ -6,15 +6,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
 
 use crate::resources::Resources;
 
 /// The longest name of a service, in characters: it is a part of the job's name and of host-like labels.
 pub const NAME_MAX: usize = 63;
 
-/// A service's name: `[a-z0-9-]`, 1 to 63 characters, beginning and ending with a letter or a digit.
+/// A service's name: `[a-z0-9-]`, 1 to 63 characters, beginning and ending with a letter or a digit, and no UUID.
 ///
-/// Narrow on purpose: a name reaches job names, file names and terminals.
+/// Narrow on purpose: a name reaches job names, file names and terminals, and people call a service by its name or by
+/// its UUID. Deserializing takes UUIDs as well: they may stand in old records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ServiceName(String);
@@ -23,6 +25,22 @@ impl ServiceName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn recorded(text: String) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if let Some(found) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
+            return Err(NameError::Character { found });
+        }
+        if text.len() > NAME_MAX {
+            return Err(NameError::TooLong { length: text.len() });
+        }
+        if text.starts_with('-') || text.ends_with('-') {
+            return Err(NameError::Hyphen);
+        }
+        Ok(Self(text))
     }
 }
 
@@ -36,25 +54,16 @@ impl FromStr for ServiceName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
+        if Uuid::try_parse(text).is_ok() {
+            return Err(NameError::Uuid);
         }
-        if let Some(found) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
-            return Err(NameError::Character { found });
-        }
-        if text.len() > NAME_MAX {
-            return Err(NameError::TooLong { length: text.len() });
-        }
-        if text.starts_with('-') || text.ends_with('-') {
-            return Err(NameError::Hyphen);
-        }
-        Ok(Self(text.to_owned()))
+        Self::recorded(text.to_owned())
     }
 }
 
 impl<'de> Deserialize<'de> for ServiceName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        Self::recorded(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -80,6 +89,9 @@ pub enum NameError {
     /// A hyphen at the beginning or the end.
     #[error("a name may neither begin nor end with '-'")]
     Hyphen,
+    /// A UUID, with or without hyphens.
+    #[error("a name may not be a UUID: services are called by those as well")]
+    Uuid,
 }
 
 /// What to run, where, and what counts as ready.
@@ -196,6 +208,19 @@ mod tests {
         {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_uuid_is_no_name_but_may_stand_in_a_record() {
+        for uuid in ["01a208ee-ef60-7301-9329-a3f9bd62580c", "01a208eeef6073019329a3f9bd62580c"] {
+            assert_eq!(uuid.parse::<ServiceName>(), Err(NameError::Uuid));
+            let recorded: ServiceName = serde_json::from_value(uuid.into()).unwrap();
+            assert_eq!(recorded.as_str(), uuid);
+        }
+        for near in ["01a208ee-ef60-7301-9329-a3f9bd62580", "01a208ee", "x01a208eeef6073019329a3f9bd62580c"] {
+            assert!(near.parse::<ServiceName>().is_ok(), "{near}");
+        }
+        assert!(serde_json::from_value::<ServiceName>("A b".into()).is_err());
     }
 
     fn spec() -> ServiceSpec {

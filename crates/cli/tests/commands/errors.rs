@@ -19,6 +19,10 @@ fn wrong_command_lines_are_usage_errors() {
         (&["run", "--name", "a\nb", "--", "true"], &["a-z, 0-9 and '-'"]),
         (&["run", "--name", &long, "--", "true"], &["at most 63 characters"]),
         (&["run", "--name", "", "--", "true"], &["--name"]),
+        (
+            &["run", "--name", "01a208ee-ef60-7301-9329-a3f9bd62580c", "--", "true"],
+            &["a name may not be a UUID", "--help"],
+        ),
         (&["run", "--health", "health", "--", "true"], &["bad health", "does not begin with '/'"]),
         (&["run", "--grace", "soon", "--", "true"], &["not a span of time"]),
         (&["run", "--grace", "0", "--", "true"], &["bad grace"]),
