@@ -11,8 +11,9 @@ use crate::render::{Row, clean, listing};
 
 /// List the services that have not ended
 ///
-/// Looks at all of them again first. A cluster that cannot be reached is warned of, and its services are shown as they
-/// were last known.
+/// Looks at all of them again first, unless another command did so within two seconds. A cluster that cannot be reached
+/// is warned of, and its services are shown as they were last known. What is older than two seconds is shown with its
+/// age, in JSON as `observed_at`: when the scheduler or the server last answered.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LsArgs {
     /// List ended services too

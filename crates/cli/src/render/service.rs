@@ -30,7 +30,8 @@ pub(crate) struct ServiceView<'a> {
     /// The URL that reaches it from this machine.
     url: Option<String>,
     created_at: Timestamp,
-    /// When anything was last known for sure.
+    /// When anything was last known for sure, by the newer of an answer of the scheduler about its job and an answer
+    /// of its server.
     observed_at: Option<Timestamp>,
     /// Since when it has had its status.
     since: Timestamp,
@@ -184,11 +185,16 @@ pub(crate) fn listing(
 ) -> Columns {
     let id_heading = with_ids.then_some("ID");
     let headings = ["NAME", "STATUS", "SINCE", "PROFILE", "JOB", "NODE", "URL", "WHY"];
+    let ages: Vec<String> = services.iter().map(|service| age_of_news(service, now)).collect();
+    let widest = ages.iter().map(|age| age.chars().count()).max().unwrap_or(0);
+    // A narrow terminal does without a URL rather than without an age.
+    let last_to_go = if widest > 0 { "URL" } else { "WHY" };
     let mut table = Columns::new(id_heading.into_iter().chain(headings))
-        .expendable(["NODE", "SINCE", "PROFILE", "JOB", "ID", "WHY"]);
+        .expendable(["NODE", "SINCE", "PROFILE", "JOB", "ID", last_to_go])
+        .keep_of_last(widest);
     let short = if with_ids { short_ids(services) } else { BTreeMap::new() };
     let dash = || "-".to_owned();
-    for service in services {
+    for (service, age_of_news) in services.iter().zip(ages) {
         let job = service.life.phase.job();
         let cells = [
             service.spec.name.to_string(),
@@ -198,7 +204,7 @@ pub(crate) fn listing(
             job.map_or_else(dash, |job| job.id.to_string()),
             job.and_then(|job| job.node.clone()).unwrap_or_else(dash),
             service.url().unwrap_or_else(dash),
-            why_with_age(service, now),
+            age_of_news + &service.life.why(),
         ];
         table.row(short.get(&service.id).cloned().into_iter().chain(cells));
     }
@@ -210,13 +216,17 @@ pub(crate) fn listing(
     table
 }
 
-/// Why a service stands where it stands and, where there is no news, how old that knowledge is.
-fn why_with_age(service: &Service, now: Timestamp) -> String {
-    let why = service.life.why();
-    match (service.life.no_news(), service.life.observed_at) {
-        (None, _) => why,
-        (Some(_), Some(at)) => format!("last known {} ago: {why}", age(now.since(at))),
-        (Some(_), None) => format!("never seen: {why}"),
+/// How old the knowledge of a service is, to be told before it: where there is no news, and of a service that has not
+/// ended once it is older than the freshness interval. Else empty.
+fn age_of_news(service: &Service, now: Timestamp) -> String {
+    let life = &service.life;
+    let has_no_news = life.no_news().is_some();
+    match life.observed_at.map(|at| now.since(at)) {
+        Some(since) if has_no_news || !service.status().is_terminal() && since > life.terms.fresh => {
+            format!("last known {} ago: ", age(since))
+        }
+        None if has_no_news => "never seen: ".to_owned(),
+        Some(_) | None => String::new(),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use towline_core::lifecycle::{Doubt, Tunnel, TunnelRecord};
 
@@ -85,6 +87,37 @@ fn the_table_says_how_old_doubtful_knowledge_is() {
     let row = text.lines().nth(1).unwrap();
     assert!(row.contains("HEALTHY") && row.contains("last known 2m ago: the server answers"), "{row}");
     assert!(row.contains("http://127.0.0.1:40001"), "{row}");
+}
+
+#[test]
+fn the_table_tells_an_age_once_it_is_above_the_interval() {
+    let now = Timestamp::from_secs(5).plus(Duration::from_secs(2));
+    let later = now.plus(Duration::from_millis(1));
+    let table = |service: &Service, now| listing(std::slice::from_ref(service), &[], now, false);
+    let told =
+        |service: &Service, now| table(service, now).lay_out(None, false).contains("last known 2s ago: ");
+    let web = reached(healthy(service(1, "web")));
+    assert!(!told(&web, now), "what is known for two seconds is not asked for again");
+    assert!(told(&web, later));
+    assert!(!told(&reached(ended(service(1, "web"))), later), "an end does not grow old");
+    assert!(!told(&service(1, "web"), later), "nothing was known yet");
+}
+
+#[test]
+fn a_narrow_terminal_shows_the_age_rather_than_the_url() {
+    let services = [reached(healthy(service(1, "web"))), service(2, "db")];
+    let lines = |secs: i64, width| {
+        let text = listing(&services, &[], Timestamp::from_secs(secs), true).lay_out(Some(width), false);
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for width in [40, 50, 60, 70, 80, 100, 120] {
+        let old = lines(245, width);
+        assert!(old[1].contains("HEALTHY") && old[1].contains("last known 4m ago:"), "{width}: {old:#?}");
+        assert!(old.iter().all(|line| line.chars().count() <= usize::from(width)), "{width}: {old:#?}");
+        assert_eq!(old[1].contains("http://127.0.0.1:40001"), width >= 70, "{width}: {old:#?}");
+    }
+    let fresh = lines(6, 50);
+    assert!(fresh[1].contains("http://127.0.0.1:40001") && !fresh[1].contains("last known"), "{fresh:#?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::words::clean_line;
 
 /// Spaces between two columns.
 const GAP: u16 = 2;
-/// What the last column is cut down to before others are cut.
+/// What the last column is cut down to, unless more is to be kept, before others are cut.
 const LAST_COLUMN_MIN: u16 = 12;
 
 /// A table before it is laid out.
@@ -16,18 +16,28 @@ pub(crate) struct Columns {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
     expendable: Vec<&'static str>,
+    /// What the last column is cut down to before others are cut.
+    last_min: u16,
 }
 
 impl Columns {
     /// A table with these headings.
     pub(crate) fn new(header: impl IntoIterator<Item = &'static str>) -> Self {
-        Self { header: header.into_iter().collect(), rows: Vec::new(), expendable: Vec::new() }
+        let header = header.into_iter().collect();
+        Self { header, rows: Vec::new(), expendable: Vec::new(), last_min: LAST_COLUMN_MIN }
     }
 
     /// Names the columns that a narrow terminal does without, the first one first.
     #[must_use]
     pub(crate) fn expendable(mut self, header: impl IntoIterator<Item = &'static str>) -> Self {
         self.expendable = header.into_iter().collect();
+        self
+    }
+
+    /// Keeps so many characters of the last column before others are cut.
+    #[must_use]
+    pub(crate) fn keep_of_last(mut self, characters: usize) -> Self {
+        self.last_min = self.last_min.max(u16::try_from(characters).unwrap_or(u16::MAX));
         self
     }
 
@@ -65,7 +75,7 @@ impl Columns {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         let mut widths = table.column_max_content_widths();
         let Some(last) = widths.last_mut() else { return };
-        *last = LAST_COLUMN_MIN.min(*last);
+        *last = self.last_min.min(*last);
         let needed = |widths: &[u16]| {
             let shown = widths.iter().filter(|width| **width > 0);
             shown.fold(0, |sum: u16, width| sum.saturating_add(width.saturating_add(GAP)))

@@ -78,6 +78,20 @@ fn a_service_lives_is_looked_at_and_ends() {
 }
 
 #[test]
+fn knowledge_that_is_not_renewed_is_shown_with_its_age() {
+    let world = World::new();
+    world.serve("web");
+    let table = |args: &[&str]| world.run(&[&["ls"][..], args].concat()).exits(0).stdout;
+    eventually("an age", || table(&["--no-refresh"]).contains("last known ").then_some(()));
+    let before = world.list(&["--no-refresh"])[0]["observed_at"].clone();
+    assert_eq!(world.list(&["--no-refresh"])[0]["observed_at"], before, "nobody has looked");
+    eventually("a clean table", || (!table(&[]).contains("last known ")).then_some(()));
+    // The scheduler is asked once a minute about a server that answers: it is the ping that is newer.
+    let after = world.list(&["--no-refresh"])[0]["observed_at"].clone();
+    assert_ne!(after, before);
+}
+
+#[test]
 fn a_detached_service_is_waited_for() {
     let world = World::new();
     let words = ["--detach", "--health", "/", "--", "python3", "-m", "http.server", "{port}"];
