@@ -255,6 +255,9 @@ impl From<FilesError> for Failure {
     }
 }
 
+/// What helps wherever the ledger is now: it goes before the data directory.
+const ANOTHER_LEDGER: &str = "set database_url (TOWLINE_DATABASE_URL=sqlite:///PATH) to use another ledger";
+
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let (kind, hint) = match &error {
@@ -269,19 +272,14 @@ impl From<LedgerError> for Failure {
                 Kind::Conflict,
                 "wait until the other program has let go of it, or end that program".to_owned(),
             ),
-            LedgerError::Newer { .. } => {
-                (Kind::Config, "update towline, or set TOWLINE_DATA_DIR to use another ledger".to_owned())
-            }
+            LedgerError::Newer { .. } => (Kind::Config, format!("update towline, or {ANOTHER_LEDGER}")),
             LedgerError::ReadOnly { .. } => {
-                (Kind::Config, "make it writable, or set TOWLINE_DATA_DIR to use another place".to_owned())
+                (Kind::Config, format!("make it writable, its directory too, or {ANOTHER_LEDGER}"))
             }
-            LedgerError::Corrupt { .. } => (
-                Kind::Config,
-                "`towline db check` tells what is damaged, and how to restore a copy".to_owned(),
-            ),
-            LedgerError::Full { .. } => {
-                (Kind::Internal, "free some space, or set TOWLINE_DATA_DIR to use another place".to_owned())
+            LedgerError::Corrupt { .. } => {
+                (Kind::Config, "`towline db check` tells what is damaged, and how to go on".to_owned())
             }
+            LedgerError::Full { .. } => (Kind::Internal, format!("free some space, or {ANOTHER_LEDGER}")),
             _ => (
                 Kind::Config,
                 "`towline db path` tells where it is, `towline config show` where that was set".to_owned(),

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use towline_core::engine::{Engine, Site};
+use towline_core::engine::{Engine, Site, error_chain};
 use towline_core::id::ServiceId;
-use towline_core::ports::{Clock, Inspector, Ledger, RemoteShell, ServiceFiles, Turnstile};
+use towline_core::ports::{Clock, Inspector, Ledger, LedgerError, RemoteShell, ServiceFiles, Turnstile};
 use towline_core::spec::ServiceSpec;
 use towline_core::time::Timestamp;
 use towline_local::{DirectTunnels, LocalScheduler, LocalShell};
@@ -32,7 +32,7 @@ use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 
 pub(crate) use advice::advice;
-pub(crate) use ledger::{LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
+pub(crate) use ledger::{Instead, LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
 pub(crate) use login_checks::{LONGEST_CONTROL_PATH, control_path, ssh_check};
 pub(crate) use use_checks::Asked;
 
@@ -103,9 +103,21 @@ pub(crate) struct Records {
     pub(crate) ledger: Arc<dyn Ledger>,
     /// Lets one of them look at a cluster at a time.
     turnstile: Arc<dyn Turnstile>,
+    /// Where the ledger is and why it may only be read, if that is so.
+    read_only: Option<(String, String)>,
 }
 
-/// Opens the ledger, and makes it if there is none.
+impl Records {
+    /// Makes sure that what is done to a service can be recorded, before it is done.
+    fn writable(&self) -> Result<(), LedgerError> {
+        match self.read_only.clone() {
+            Some((location, why)) => Err(LedgerError::ReadOnly { location, source: why.into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the ledger, and makes it if there is none. One that may not be written can be read.
 ///
 /// # Errors
 /// That of the location, and whatever keeps it from being opened.
@@ -114,14 +126,23 @@ pub(crate) async fn open_records(config: &Config, paths: &Paths) -> Outcome<Reco
     if config.database_url.is_none() {
         paths.make_data_dir()?;
     }
-    let store = Arc::new(Store::open(&location).await?);
-    Ok(Records { ledger: store.clone(), turnstile: store })
+    let (store, read_only) = match Store::open(&location).await {
+        Err(LedgerError::ReadOnly { location: told, source }) => {
+            match Store::open_as_it_is(&location).await {
+                Ok(store) => (store, Some((told, error_chain(source.as_ref())))),
+                Err(_) => return Err(LedgerError::ReadOnly { location: told, source }.into()),
+            }
+        }
+        opened => (opened?, None),
+    };
+    let store = Arc::new(store);
+    Ok(Records { ledger: store.clone(), turnstile: store, read_only })
 }
 
 /// The engine, the files and the inspector of a profile. Connects to nothing yet.
 ///
 /// # Errors
-/// [`Kind::Config`] if the profile cannot be used.
+/// [`Kind::Config`] if the profile cannot be used, or the ledger may only be read.
 pub(crate) fn target(
     name: &str,
     profile: &Profile,
@@ -129,6 +150,7 @@ pub(crate) fn target(
     records: Records,
     clock: Arc<dyn Clock>,
 ) -> Outcome<Target> {
+    records.writable()?;
     let probe = Arc::new(HttpProbe::new(PING));
     let (site, files, inspector): (Site, Arc<dyn ServiceFiles>, Arc<dyn Inspector>) = match profile.kind {
         ProfileKind::Local => {
@@ -148,7 +170,7 @@ pub(crate) fn target(
             (site, slurm.clone(), slurm)
         }
     };
-    let Records { ledger, turnstile } = records;
+    let Records { ledger, turnstile, .. } = records;
     #[cfg(feature = "crash-points")]
     let (site, ledger) = crash_points::around(site, ledger)?;
     let engine = Engine::new(name, site, ledger, clock).sharing(turnstile);

@@ -9,6 +9,7 @@ use towline_core::ports::LedgerError;
 
 use crate::faults::Faults;
 use crate::location::Location;
+use crate::migration::is_new_file;
 use crate::sqlite::{self, LOCK};
 use crate::store::{Store, StoreOptions};
 
@@ -20,6 +21,18 @@ pub enum BackupError {
     #[error("{} is there already", .path.display())]
     Exists {
         /// The file.
+        path: PathBuf,
+    },
+    /// There is a directory, a link or something else of that name that is no regular file, and so is never replaced.
+    #[error("{} is there, and is no regular file", .path.display())]
+    NoFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Nothing was ever recorded in the ledger: a copy of it could only take the place of a better one.
+    #[error("the ledger {} is empty", .path.display())]
+    Empty {
+        /// The ledger.
         path: PathBuf,
     },
     /// The copy would take the place of the ledger, or of a file that belongs to it.
@@ -50,14 +63,15 @@ pub enum BackupError {
 
 impl Store {
     /// Copies the ledger at `location` to a file at `to`, as it is at one moment, while others may go on writing. The
-    /// copy has mode 0600 and is whole or not there: it is written beside its place, flushed and renamed. A file that
-    /// is there already is replaced only with `replace`. Nothing of the ledger is changed.
+    /// copy has mode 0600 and is whole or not there: it is written beside its place, flushed and renamed. A regular
+    /// file that is there already is replaced only with `replace`, and only by a ledger. Nothing of the ledger is
+    /// changed.
     ///
     /// The copy is a ledger of its own: to restore it, copy it to the place of the ledger while no program uses that,
     /// and without the old ledger's `-wal` and `-shm` (<https://sqlite.org/howtocorrupt.html>, 1.4).
     ///
     /// # Errors
-    /// See [`BackupError`]. A damaged ledger is [`LedgerError::Corrupt`].
+    /// See [`BackupError`]. A damaged ledger, and what is none, is [`LedgerError::Corrupt`].
     pub async fn back_up(location: &Location, to: &Path, replace: bool) -> Result<(), BackupError> {
         let Location::Sqlite(from) = location else {
             return Err(BackupError::Server { location: location.to_string() });
@@ -66,7 +80,16 @@ impl Store {
         let patience = StoreOptions::default().busy_timeout;
         let faults = Faults::new(location, patience);
         let db = sqlite::open_as_it_is(from, patience, &faults).await?;
-        let copied = copy(&db, to, replace, &faults).await;
+        let copied = async {
+            match is_new_file(&db, &faults).await {
+                Ok(true) => return Err(BackupError::Empty { path: from.clone() }),
+                // One of a newer program can be copied by an older one.
+                Ok(false) | Err(LedgerError::Newer { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            copy(&db, to, replace, &faults).await
+        };
+        let copied = copied.await;
         // Whatever this says, the copy is made or not.
         db.close_by_ref().await.ok();
         copied
@@ -90,10 +113,11 @@ fn check_place(from: &Path, to: &Path, replace: bool) -> Result<(), BackupError>
     {
         return Err(BackupError::Itself { path });
     }
-    if !replace && to.symlink_metadata().is_ok() {
-        return Err(BackupError::Exists { path });
+    match to.symlink_metadata() {
+        Ok(there) if !there.is_file() => Err(BackupError::NoFile { path }),
+        Ok(_) if !replace => Err(BackupError::Exists { path }),
+        Ok(_) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 async fn copy(db: &DatabaseConnection, to: &Path, replace: bool, faults: &Faults) -> Result<(), BackupError> {

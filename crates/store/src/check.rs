@@ -11,12 +11,11 @@ use towline_core::ports::LedgerError;
 use towline_core::service::{Event, Service};
 
 use crate::entity::{event, service};
-use crate::faults::Faults;
+use crate::faults::{Faults, NoLedger};
 use crate::location::Location;
 use crate::migration::{is_new_file, is_new_server};
 use crate::row;
-use crate::sqlite;
-use crate::store::{Store, StoreOptions, in_time};
+use crate::store::{Store, StoreOptions, connect_as_it_is, in_time};
 
 /// What a check of a ledger found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +24,8 @@ pub struct CheckReport {
     pub services: usize,
     /// How many rows of history could be read.
     pub events: usize,
+    /// Whether nothing was ever recorded: the database is empty, without a table of ours.
+    pub is_new: bool,
     /// What is wrong; none for a sound ledger.
     pub problems: Vec<Problem>,
 }
@@ -33,8 +34,18 @@ pub struct CheckReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The database itself is damaged, or is none of ours.
+    /// The database itself is damaged.
     Database {
+        /// What the database says.
+        problem: String,
+    },
+    /// It is the database of another program.
+    Foreign {
+        /// What tells so.
+        problem: String,
+    },
+    /// It is no database, or the very beginning of its file is damaged.
+    NoDatabase {
         /// What the database says.
         problem: String,
     },
@@ -60,6 +71,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database { problem } => write!(f, "the database is damaged: {problem}"),
+            Self::Foreign { problem } | Self::NoDatabase { problem } => {
+                write!(f, "it is no ledger: {problem}")
+            }
             Self::Service { id, name, problem } => {
                 write!(f, "the record of service {name} ({id}) is damaged: {problem}")
             }
@@ -71,7 +85,7 @@ impl fmt::Display for Problem {
 impl Store {
     /// Looks for damage in the ledger at `location`, as it was at one moment, while others may write: in the database's
     /// own structure (`PRAGMA integrity_check` of SQLite), in each record, in each history, and between the two.
-    /// Nothing is created, brought up to date or written. An empty database is sound.
+    /// Nothing is created, brought up to date or written.
     ///
     /// # Errors
     /// [`LedgerError::Newer`] if a newer program wrote it, [`LedgerError::Locked`] if it stayed locked, and
@@ -80,14 +94,7 @@ impl Store {
         let patience = StoreOptions::default().busy_timeout;
         let faults = Faults::new(location, patience);
         let checking = async {
-            let opened = match location {
-                Location::Sqlite(path) => sqlite::open_as_it_is(path, patience, &faults).await,
-                #[cfg(feature = "postgres")]
-                Location::Postgres(url) => crate::postgres::open_as_it_is(url, patience, &faults).await,
-                #[cfg(not(feature = "postgres"))]
-                Location::Postgres(_) => Err(faults.failed(crate::location::LocationError::NoPostgres)),
-            };
-            let db = match opened {
+            let db = match connect_as_it_is(location, patience, &faults).await {
                 Ok(db) => db,
                 Err(error) => return damaged(error, &faults),
             };
@@ -103,16 +110,22 @@ impl Store {
 /// The report of a database of which nothing could be read.
 fn damaged(error: LedgerError, faults: &Faults) -> Result<CheckReport, LedgerError> {
     // A directory, or no file at all, is no damaged ledger: nothing of the database was read.
-    let LedgerError::Corrupt { .. } = &error else { return Err(error) };
-    let problems = vec![Problem::Database { problem: faults.damage(error)? }];
-    Ok(CheckReport { problems, ..CheckReport::default() })
+    let LedgerError::Corrupt { source, .. } = &error else { return Err(error) };
+    let no_ledger = source.downcast_ref::<NoLedger>().cloned();
+    let problem = faults.damage(error)?;
+    let problem = match no_ledger {
+        Some(NoLedger::Foreign(_)) => Problem::Foreign { problem },
+        Some(NoLedger::NoDatabase(_)) => Problem::NoDatabase { problem },
+        None => Problem::Database { problem },
+    };
+    Ok(CheckReport { problems: vec![problem], ..CheckReport::default() })
 }
 
 async fn check(db: &DatabaseConnection, faults: &Faults) -> Result<CheckReport, LedgerError> {
     let is_file = db.get_database_backend() == DbBackend::Sqlite;
     let is_new = if is_file { is_new_file(db, faults).await? } else { is_new_server(db, faults).await? };
     if is_new {
-        return Ok(CheckReport::default());
+        return Ok(CheckReport { is_new, ..CheckReport::default() });
     }
     // One moment for all that is read. SQLite takes it at the first reading.
     let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);

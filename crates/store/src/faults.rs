@@ -20,6 +20,17 @@ pub(crate) struct Faults {
     is_file: bool,
 }
 
+/// What is wrong with a file that is no ledger at all. Its `Display` is the whole of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoLedger {
+    /// A database of another program.
+    #[error("{0}")]
+    Foreign(String),
+    /// No database, or one whose very beginning is damaged.
+    #[error("{0}")]
+    NoDatabase(String),
+}
+
 /// What kind of trouble it is.
 enum Trouble {
     Locked,
@@ -47,18 +58,22 @@ impl Faults {
     /// An error of the database's driver.
     pub(crate) fn driver(&self, error: &sqlx::Error) -> LedgerError {
         match error {
+            sqlx::Error::Database(error) if sqlite_code(error.as_ref()) == Some(NOTADB) => {
+                self.corrupt(NoLedger::NoDatabase(words(error.as_ref())))
+            }
             sqlx::Error::Database(error) => self.told(trouble(error.as_ref()), words(error.as_ref()).into()),
             sqlx::Error::PoolTimedOut => self.no_connection(),
             _ => self.failed(error.to_string()),
         }
     }
 
-    /// Whether SQLite could not open a file that it needs: the database, or one of those beside it.
-    pub(crate) fn is_cannot_open(&self, error: &sqlx::Error) -> bool {
+    /// Whether SQLite could not open a file that it needs, or make one beside it: it says the one or the other of a
+    /// directory that cannot be written.
+    pub(crate) fn lacks_a_file(&self, error: &sqlx::Error) -> bool {
         const CANTOPEN: u32 = 14;
+        const READONLY_DIRECTORY: u32 = 1544;
         let sqlx::Error::Database(error) = error else { return false };
-        let code = error.code().and_then(|code| code.parse::<u32>().ok());
-        self.is_file && code.is_some_and(|code| code & 0xff == CANTOPEN)
+        sqlite_code(error.as_ref()).is_some_and(|code| code & 0xff == CANTOPEN || code == READONLY_DIRECTORY)
     }
 
     /// What is wrong with a database that has refused to read itself, if that is damage: in a file anything is that
@@ -135,16 +150,23 @@ fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
 }
 
 fn trouble(error: &dyn DatabaseError) -> Trouble {
-    let code = error.code();
-    match code.as_deref() {
-        Some(code) if is_sqlite(error) => code.parse().map_or(Trouble::Other, sqlite_trouble),
-        Some(code) => postgres_trouble(code),
+    match error.code() {
+        _ if is_sqlite(error) => sqlite_code(error).map_or(Trouble::Other, sqlite_trouble),
+        Some(code) => postgres_trouble(&code),
         None => Trouble::Other,
     }
 }
 
 fn is_sqlite(error: &dyn DatabaseError) -> bool {
     error.as_error().is::<SqliteError>()
+}
+
+/// What SQLite says of a file that does not begin as a database does.
+const NOTADB: u32 = 26;
+
+/// The extended result code of an error of SQLite.
+fn sqlite_code(error: &dyn DatabaseError) -> Option<u32> {
+    error.code().filter(|_| is_sqlite(error))?.parse().ok()
 }
 
 /// By SQLite's extended result codes, whose low byte is the primary one (<https://sqlite.org/rescode.html>).
@@ -154,10 +176,10 @@ fn sqlite_trouble(code: u32) -> Trouble {
     match (code, code & 0xff) {
         (IOERR_SHORT_READ, _) => Trouble::Corrupt,
         (IOERR_SHMSIZE, _) => Trouble::Full,
-        (_, 5 | 6) => Trouble::Locked,    // BUSY, LOCKED
-        (_, 8) => Trouble::ReadOnly,      // READONLY
-        (_, 11 | 26) => Trouble::Corrupt, // CORRUPT, NOTADB
-        (_, 13) => Trouble::Full,         // FULL
+        (_, 5 | 6) => Trouble::Locked,        // BUSY, LOCKED
+        (_, 8) => Trouble::ReadOnly,          // READONLY
+        (_, 11 | NOTADB) => Trouble::Corrupt, // CORRUPT, NOTADB
+        (_, 13) => Trouble::Full,             // FULL
         _ => Trouble::Other,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! [`Store`] implements the port [`towline_core::ports::Ledger`] on a [`Location`]: a file of SQLite, or a database of
 //! a PostgreSQL server. Opening creates what is missing and brings an older schema up to date. It is the
-//! [`towline_core::ports::Turnstile`] of all programs that use the same ledger as well. [`Store::check`] looks for damage,
-//! [`Store::back_up`] makes a copy.
+//! [`towline_core::ports::Turnstile`] of all programs that use the same ledger as well. [`Store::check`] looks for
+//! damage, [`Store::back_up`] makes a copy.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

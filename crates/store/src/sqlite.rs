@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxSqliteC
 use tokio::time::{Instant, sleep};
 use towline_core::ports::LedgerError;
 
-use crate::faults::Faults;
+use crate::faults::{Faults, NoLedger};
 use crate::migration::{is_new_file, migrate};
 
 /// Readers beside the one writer that SQLite allows; most programs only ever open the first.
@@ -66,7 +66,7 @@ pub(crate) async fn open_as_it_is(
     // A connection reads the file as soon as it is made, for its pragmas. In a directory that cannot be written SQLite
     // reads a WAL database only if it is told that nobody writes it (<https://sqlite.org/wal.html#readonly>).
     let connected = match connect(path, patience, false).await {
-        Err(error) if faults.is_cannot_open(&error) && !with_suffix(path, "-wal").exists() => {
+        Err(error) if faults.lacks_a_file(&error) && !with_suffix(path, "-wal").exists() => {
             connect(path, patience, true).await
         }
         connected => connected,
@@ -77,7 +77,8 @@ pub(crate) async fn open_as_it_is(
 fn check_size(path: &Path, faults: &Faults) -> Result<(), LedgerError> {
     let size = path.metadata().map_err(|error| faults.file("look at it", &error))?.len();
     if (1..SMALLEST).contains(&size) {
-        return Err(faults.corrupt(format!("a file of {size} bytes is not a database")));
+        let problem = format!("a file of {size} bytes is not a database");
+        return Err(faults.corrupt(NoLedger::NoDatabase(problem)));
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use towline_core::ports::LedgerError;
 
 use crate::faults::Faults;
 use crate::location::Location;
+use crate::migration::is_current;
 use crate::sqlite;
 
 /// How much longer than for locks a whole call may take. It ends a wait for a server that went silent.
@@ -51,8 +52,8 @@ impl Store {
 
     /// Opens the ledger at `location`. A missing file is created (mode 0600, missing directories 0700), a new
     /// database gets its tables, and an older schema is brought up to date; of several programs that do so at once,
-    /// one does it and the others wait. Beside a file of SQLite lock files (`.lock` at their end) are left for that and for the
-    /// turnstile.
+    /// one does it and the others wait. Beside a file of SQLite lock files (`.lock` at their end) are left for that and
+    /// for the turnstile.
     ///
     /// # Errors
     /// - [`LedgerError::Newer`] if a newer program wrote it; nothing was touched.
@@ -72,6 +73,28 @@ impl Store {
                 #[cfg(not(feature = "postgres"))]
                 Location::Postgres(_) => Err(faults.failed(crate::location::LocationError::NoPostgres)),
             }
+        };
+        let db = in_time(patience, &faults, opening).await?;
+        Ok(Self { db, location: location.clone(), faults, patience })
+    }
+
+    /// Opens the ledger at `location` as it is, for who may not write it: nothing is created or brought up to date.
+    ///
+    /// # Errors
+    /// [`LedgerError::Failed`] if there is none, or not with the schema of this program; else as [`Store::open_with`].
+    pub async fn open_as_it_is(location: &Location) -> Result<Self, LedgerError> {
+        let patience = StoreOptions::default().busy_timeout;
+        let faults = Faults::new(location, patience);
+        let opening = async {
+            let db = connect_as_it_is(location, patience, &faults).await?;
+            let refused = match is_current(&db, &faults).await {
+                Ok(true) => return Ok(db),
+                Ok(false) => faults.failed("it does not have the tables of this version"),
+                Err(error) => error,
+            };
+            // What it says is of no more interest.
+            db.close_by_ref().await.ok();
+            Err(refused)
         };
         let db = in_time(patience, &faults, opening).await?;
         Ok(Self { db, location: location.clone(), faults, patience })
@@ -123,6 +146,21 @@ impl Store {
         call: impl Future<Output = Result<T, LedgerError>>,
     ) -> Result<T, LedgerError> {
         in_time(self.patience, &self.faults, call).await
+    }
+}
+
+/// Connects to a database as it is: nothing is created, locked for opening or brought up to date.
+pub(crate) async fn connect_as_it_is(
+    location: &Location,
+    patience: Duration,
+    faults: &Faults,
+) -> Result<DatabaseConnection, LedgerError> {
+    match location {
+        Location::Sqlite(path) => sqlite::open_as_it_is(path, patience, faults).await,
+        #[cfg(feature = "postgres")]
+        Location::Postgres(url) => crate::postgres::open_as_it_is(url, patience, faults).await,
+        #[cfg(not(feature = "postgres"))]
+        Location::Postgres(_) => Err(faults.failed(crate::location::LocationError::NoPostgres)),
     }
 }
 

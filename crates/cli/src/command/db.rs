@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::args::JsonArg;
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::clean_line;
-use crate::wiring::{self, LedgerCheck};
+use crate::wiring::{self, Instead, LedgerCheck};
 
 /// Look after the ledger, the database of services
 #[derive(Debug, clap::Subcommand)]
@@ -16,7 +16,8 @@ pub(crate) enum DbVerb {
     /// Check the ledger for damage, and change nothing
     ///
     /// Looks at the database's own structure, at every record, at every history, and at whether the two agree, as they
-    /// are at one moment; other programs may go on. Exits with 3 if anything is damaged.
+    /// are at one moment; other programs may go on. Exits with 3 if anything is damaged or it is no ledger, and with 4 if
+    /// there is none yet or it is empty.
     Check(JsonArg),
     Backup(BackupArgs),
 }
@@ -31,7 +32,7 @@ pub(crate) struct BackupArgs {
     /// Where the copy is to be
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Replace a file that is there already
+    /// Replace a regular file that is there already
     #[arg(long)]
     force: bool,
 }
@@ -65,11 +66,49 @@ async fn check(app: &App, args: JsonArg) -> Outcome<()> {
             app.terminal.data(&clean_line(&damage.problem))?;
         }
         let LedgerCheck { services, events, .. } = &found;
-        let verdict = if found.sound { "sound" } else { "damaged" };
+        let verdict = match (found.sound, found.instead) {
+            (true, _) => "sound",
+            (false, None) => "damaged",
+            (false, Some(_)) => "no ledger",
+        };
         let counts = format!("{services} services and {events} events could be read");
-        app.terminal.data(&format!("{}: {verdict}; {counts}", found.place.ledger))?;
+        app.terminal.data(&clean_line(&format!("{}: {verdict}; {counts}", found.place.ledger)))?;
     }
-    if found.sound { Ok(()) } else { Err(damaged(&found)) }
+    match found.instead {
+        _ if found.sound => Ok(()),
+        Some(instead) => Err(no_ledger(app, &found, instead)),
+        None => Err(damaged(&found)),
+    }
+}
+
+/// What to do where something else is in the ledger's place.
+fn no_ledger(app: &App, found: &LedgerCheck, instead: Instead) -> Failure {
+    let ledger = &found.place.ledger;
+    let what = match instead {
+        Instead::Foreign => "a database of another program",
+        Instead::NoDatabase => "no database",
+    };
+    let elsewhere = match app.config.database_url {
+        Some(_) => "let database_url name another place; `towline config show` tells where it was set",
+        None => "set TOWLINE_DATA_DIR to another directory, or database_url to another place",
+    };
+    let failure =
+        Failure::new(Kind::Config, format!("{ledger} is no ledger of towline: it is {what}")).hint(elsewhere);
+    match instead {
+        Instead::Foreign => failure,
+        Instead::NoDatabase => failure.hint(format!("if it was the ledger, {}", restore(found))),
+    }
+}
+
+fn restore(found: &LedgerCheck) -> String {
+    let ledger = &found.place.ledger;
+    match found.place.database {
+        "sqlite" => format!(
+            "restore a copy: let no towline run, move {ledger}, {ledger}-wal and {ledger}-shm away and put the \
+             copy of `towline db backup` in the place of the first"
+        ),
+        _ => "restore a dump with the server's own tools".to_owned(),
+    }
 }
 
 fn damaged(found: &LedgerCheck) -> Failure {
@@ -77,13 +116,7 @@ fn damaged(found: &LedgerCheck) -> Failure {
     let plural = if count == 1 { "" } else { "s" };
     let failure =
         Failure::new(Kind::Config, format!("the ledger {ledger} is damaged: {count} problem{plural}"));
-    let restore = match found.place.database {
-        "sqlite" => format!(
-            "restore a copy: let no towline run, move {ledger}, {ledger}-wal and {ledger}-shm away and put the \
-             copy of `towline db backup` in the place of the first"
-        ),
-        _ => "restore a dump with the server's own tools".to_owned(),
-    };
+    let restore = restore(found);
     match found.problems.iter().find(|damage| damage.of == "database") {
         Some(_) if found.place.database == "sqlite" => failure
             .hint(restore)
@@ -100,6 +133,7 @@ async fn backup(app: &App, args: &BackupArgs) -> Outcome<()> {
     let place = wiring::back_up_ledger(&app.config, &app.paths, &args.file, args.force)
         .await
         .during(|| "failed to back up the ledger".to_owned())?;
-    app.terminal.note(&format!("the ledger {} is copied to {}", place.ledger, args.file.display()));
+    let copied = format!("the ledger {} is copied to {}", place.ledger, args.file.display());
+    app.terminal.note(&clean_line(&copied));
     Ok(())
 }

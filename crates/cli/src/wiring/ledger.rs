@@ -32,6 +32,28 @@ pub(crate) struct LedgerCheck {
     pub(crate) events: usize,
     /// What is wrong.
     pub(crate) problems: Vec<Damage>,
+    /// What is there instead of a ledger.
+    #[serde(skip)]
+    pub(crate) instead: Option<Instead>,
+}
+
+/// What is there instead of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instead {
+    /// A database of another program.
+    Foreign,
+    /// No database; or a ledger whose file is damaged at its very beginning.
+    NoDatabase,
+}
+
+impl Instead {
+    fn of(problem: &Problem) -> Option<Self> {
+        match problem {
+            Problem::Foreign { .. } => Some(Self::Foreign),
+            Problem::NoDatabase { .. } => Some(Self::NoDatabase),
+            _ => None,
+        }
+    }
 }
 
 /// One thing that is wrong with the ledger.
@@ -83,29 +105,46 @@ fn place(location: &Location) -> LedgerPlace {
 /// Looks for damage in the ledger, and changes nothing.
 ///
 /// # Errors
-/// [`Kind::NotFound`] if there is none yet, and whatever keeps it from being looked at. Damage is no error.
+/// [`Kind::NotFound`] if there is none yet or it is empty, and whatever keeps it from being looked at. Damage is no
+/// error.
 pub(crate) async fn check_ledger(config: &Config, paths: &Paths) -> Outcome<LedgerCheck> {
     let location = existing(config, paths)?;
-    let CheckReport { services, events, problems } = Store::check(&location).await?;
+    let CheckReport { services, events, is_new, problems } = Store::check(&location).await?;
+    if is_new {
+        let empty =
+            Failure::new(Kind::NotFound, format!("the ledger {location} is empty: it records nothing yet"));
+        return Err(empty.hint(EMPTY));
+    }
+    let instead = problems.iter().find_map(Instead::of);
     let problems: Vec<Damage> = problems.iter().map(Damage::from).collect();
-    Ok(LedgerCheck { place: place(&location), sound: problems.is_empty(), services, events, problems })
+    let sound = problems.is_empty();
+    Ok(LedgerCheck { place: place(&location), sound, services, events, problems, instead })
 }
 
 /// Copies the ledger to a file while it is in use, and tells where the ledger is.
 ///
 /// # Errors
-/// [`Kind::NotFound`] if there is none yet, [`Kind::Conflict`] if the file is there and not to be replaced,
-/// [`Kind::Refused`] for a ledger in PostgreSQL, and whatever keeps the copy from being made.
+/// [`Kind::NotFound`] if there is none yet or it is empty, [`Kind::Conflict`] if the file is there and not to be
+/// replaced, [`Kind::Usage`] for a name that no copy can have, [`Kind::Refused`] for a ledger in PostgreSQL, and
+/// whatever keeps the copy from being made.
 pub(crate) async fn back_up_ledger(
     config: &Config,
     paths: &Paths,
     to: &Path,
     replace: bool,
 ) -> Outcome<LedgerPlace> {
+    if to == Path::new("-") {
+        let usage = Failure::new(Kind::Usage, "a copy is not written to standard output");
+        return Err(usage.hint("name a file; ./- is one of that name"));
+    }
     let location = existing(config, paths)?;
     Store::back_up(&location, to, replace).await?;
     Ok(place(&location))
 }
+
+/// What to do about a ledger that is there and empty.
+const EMPTY: &str = "the first `towline run` fills it; if services were recorded in it, put a copy of `towline db backup` \
+                     in its place";
 
 fn existing(config: &Config, paths: &Paths) -> Outcome<Location> {
     let location = ledger_location(config, paths)?;
@@ -123,6 +162,10 @@ impl From<BackupError> for Failure {
         let (kind, hint) = match error {
             BackupError::Ledger(error) => return error.into(),
             BackupError::Exists { .. } => (Kind::Conflict, "choose another name, or replace it with --force"),
+            BackupError::NoFile { .. } => {
+                (Kind::Usage, "name a file that is to be made, such as one in that directory if it is one")
+            }
+            BackupError::Empty { .. } => (Kind::NotFound, EMPTY),
             BackupError::Server { .. } => {
                 (Kind::Refused, "`pg_dump --table=services --table=events --table=towline_migrations URL`")
             }

@@ -6,7 +6,7 @@ use sea_orm_migration::{IntoSchemaManagerConnection, MigrationTrait, MigratorTra
 use towline_core::ports::LedgerError;
 
 use super::services_and_events::ServicesAndEvents;
-use crate::faults::Faults;
+use crate::faults::{Faults, NoLedger};
 use crate::store::begin;
 
 /// Any number that no other program is likely to lock in the same database.
@@ -39,7 +39,7 @@ pub(crate) async fn is_new_file(db: &DatabaseConnection, faults: &Faults) -> Res
     match db.query_one_raw(any).await.map_err(|error| faults.database(&error))? {
         Some(row) => {
             let name: String = row.try_get_by_index(0).unwrap_or_default();
-            Err(faults.corrupt(format!("it holds the table {name:?} of another program")))
+            Err(faults.corrupt(NoLedger::Foreign(format!("it holds the table {name:?} of another program"))))
         }
         None => Ok(true),
     }
@@ -53,12 +53,20 @@ pub(crate) async fn is_new_server(db: &DatabaseConnection, faults: &Faults) -> R
     Ok(applied(db, faults).await?.is_empty())
 }
 
+/// Whether the database has the schema of this program, and nothing is to be applied.
+///
+/// # Errors
+/// As [`migrate`].
+pub(crate) async fn is_current(db: &DatabaseConnection, faults: &Faults) -> Result<bool, LedgerError> {
+    Ok(applied(db, faults).await?.len() == Migrator::migrations().len())
+}
+
 /// Applies what is missing, all of it or nothing. Of several programs at once one does it and the others wait.
 ///
 /// # Errors
 /// [`LedgerError::Newer`] before anything is touched; else what the database says.
 pub(crate) async fn migrate(db: &DatabaseConnection, faults: &Faults) -> Result<(), LedgerError> {
-    if applied(db, faults).await?.len() == Migrator::migrations().len() {
+    if is_current(db, faults).await? {
         return Ok(());
     }
     let fault = |error: DbErr| faults.database(&error);

@@ -3,4 +3,4 @@
 mod migrator;
 mod services_and_events;
 
-pub(crate) use migrator::{is_new_file, is_new_server, migrate};
+pub(crate) use migrator::{is_current, is_new_file, is_new_server, migrate};

@@ -9,7 +9,7 @@ use towline_core::testing::sample_service;
 use towline_store::{BackupError, Location, Store};
 
 use crate::postgres_server::Schema;
-use crate::shared::{insert, names, open, save};
+use crate::shared::{execute, insert, names, open, save};
 
 async fn back_up(from: &Path, to: &Path, replace: bool) -> Result<(), BackupError> {
     Store::back_up(&Location::Sqlite(from.to_owned()), to, replace).await
@@ -78,6 +78,52 @@ async fn a_copy_takes_nobodys_place_unasked() {
 }
 
 #[tokio::test]
+async fn a_good_copy_gives_way_to_a_ledger_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, to) = (dir.path().join("towline.db"), dir.path().join("copy.db"));
+    let store = open(&path).await.unwrap();
+    insert(&store, &sample_service(1, "web")).await.unwrap();
+    store.close().await.unwrap();
+    back_up(&path, &to, false).await.unwrap();
+    let copy = fs::read(&to).unwrap();
+    fs::write(&path, "").unwrap();
+    let empty = back_up(&path, &to, true).await;
+    assert!(matches!(&empty, Err(BackupError::Empty { path: named }) if *named == path), "{empty:?}");
+    execute(&path, "CREATE TABLE bookmarks (url TEXT)").await;
+    let foreign = back_up(&path, &to, true).await;
+    assert!(matches!(foreign, Err(BackupError::Ledger(LedgerError::Corrupt { .. }))), "{foreign:?}");
+    assert_eq!(fs::read(&to).unwrap(), copy);
+
+    fs::copy(&to, &path).unwrap();
+    execute(&path, "INSERT INTO towline_migrations VALUES ('m9999_last', 0)").await;
+    back_up(&path, &to, true).await.unwrap();
+    assert_ne!(fs::read(&to).unwrap(), copy, "the ledger of a newer program is one");
+}
+
+#[tokio::test]
+async fn only_regular_files_give_way_to_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("towline.db");
+    open(&path).await.unwrap().close().await.unwrap();
+    fs::create_dir(dir.path().join("directory")).unwrap();
+    fs::write(dir.path().join("file"), "mine").unwrap();
+    for (link, target) in [("link", "file"), ("dangling", "nothing"), ("null", "/dev/null")] {
+        std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+    }
+    let socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+    for name in ["directory", "link", "dangling", "null", "socket"] {
+        for replace in [false, true] {
+            let to = dir.path().join(name);
+            let refused = back_up(&path, &to, replace).await;
+            assert!(matches!(&refused, Err(BackupError::NoFile { path }) if *path == to), "{refused:?}");
+        }
+    }
+    drop(socket);
+    assert_eq!(fs::read_to_string(dir.path().join("file")).unwrap(), "mine");
+    assert!(!dir.path().join("nothing").exists());
+}
+
+#[tokio::test]
 async fn a_copy_that_cannot_be_made_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (path, to) = (dir.path().join("towline.db"), dir.path().join("copies/copy.db"));
@@ -91,8 +137,6 @@ async fn a_copy_that_cannot_be_made_leaves_nothing() {
     assert!(matches!(nowhere, Err(BackupError::Write { .. })), "{nowhere:?}");
 
     fs::create_dir(dir.path().join("copies")).unwrap();
-    let directory = back_up(&path, &dir.path().join("copies"), true).await;
-    assert!(matches!(directory, Err(BackupError::Write { .. })), "{directory:?}");
     fs::write(&path, [&fs::read(&path).unwrap()[..100], &[0x5a; 40_000]].concat()).unwrap();
     let damaged = back_up(&path, &to, false).await;
     assert!(matches!(damaged, Err(BackupError::Ledger(LedgerError::Corrupt { .. }))), "{damaged:?}");

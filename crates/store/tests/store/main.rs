@@ -18,6 +18,7 @@ mod postgres_faults;
 mod postgres_restart;
 mod postgres_server;
 mod races;
+mod read_only;
 mod shared;
 mod stress;
 mod turnstile;
