@@ -88,7 +88,7 @@ impl App {
     }
 
     async fn records(&self) -> Outcome<&Records> {
-        self.records.get_or_try_init(|| wiring::open_records(&self.config, &self.paths)).await
+        self.records.get_or_try_init(|| wiring::open_records(&self.config, &self.paths, self.terminal)).await
     }
 
     /// The profile of that name.

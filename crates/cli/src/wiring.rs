@@ -12,6 +12,7 @@ mod home_checks;
 mod ledger;
 mod login_checks;
 mod use_checks;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use towline_tunnel::{HttpProbe, Master, MasterConfig, SshShell, SshTunnels};
 
 use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
+use crate::render::Terminal;
+use waiting::TellingTurnstile;
 
 pub(crate) use advice::advice;
 pub(crate) use ledger::{Instead, LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
@@ -121,7 +124,7 @@ impl Records {
 ///
 /// # Errors
 /// That of the location, and whatever keeps it from being opened.
-pub(crate) async fn open_records(config: &Config, paths: &Paths) -> Outcome<Records> {
+pub(crate) async fn open_records(config: &Config, paths: &Paths, terminal: Terminal) -> Outcome<Records> {
     let location = ledger_location(config, paths)?;
     if config.database_url.is_none() {
         paths.make_data_dir()?;
@@ -136,7 +139,8 @@ pub(crate) async fn open_records(config: &Config, paths: &Paths) -> Outcome<Reco
         opened => (opened?, None),
     };
     let store = Arc::new(store);
-    Ok(Records { ledger: store.clone(), turnstile: store, read_only })
+    let turnstile = Arc::new(TellingTurnstile::new(store.clone(), terminal));
+    Ok(Records { ledger: store, turnstile, read_only })
 }
 
 /// The engine, the files and the inspector of a profile. Connects to nothing yet.

@@ -25,10 +25,11 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    /// The doubt after another attempt has failed at `now`; the same failure told twice counts once.
+    /// The doubt after another attempt has failed at `now`. One that others made before it was due counts as little as the
+    /// same failure told twice.
     pub(crate) fn after(before: Option<Self>, why: &str, now: Timestamp) -> Self {
         let (since, count) = match before {
-            Some(same) if same.last == now && same.why == why => return same,
+            Some(early) if early.not_before(now).is_some() => return Self { why: why.to_owned(), ..early },
             Some(before) if now.since(before.last) >= FORGOTTEN => (before.since, 1),
             Some(before) => (before.since, before.count.saturating_add(1)),
             None => (now, 1),

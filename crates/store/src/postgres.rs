@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, Statement, TransactionTrait,
-};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use towline_core::ports::{LedgerError, Pass};
 
 use crate::faults::Faults;
@@ -55,18 +53,32 @@ pub(crate) async fn open_as_it_is(
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-/// Waits for the advisory lock of a profile for so long and holds it as long as what it returns lives, in a
-/// transaction of its own.
-pub(crate) async fn enter(db: &DatabaseConnection, profile: &str, patience: Duration) -> Result<Pass, DbErr> {
-    let txn = db.begin().await?;
-    txn.execute_unprepared(&format!("SET LOCAL lock_timeout = {}", patience.as_millis())).await?;
-    let lock = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-        [format!("towline look {profile}").into()],
-    );
-    txn.execute_raw(lock).await?;
-    Ok(Box::new(txn))
+/// Waits for the advisory lock of a profile for so long and holds it as long as what it returns lives. The server ends
+/// the session of whoever has held it for `limit`.
+///
+/// On a connection of its own: whoever waits for a lock must not keep the others of this program from the ledger.
+pub(crate) async fn enter(
+    url: &PostgresUrl,
+    profile: &str,
+    patience: Duration,
+    limit: Duration,
+) -> Option<Pass> {
+    let locked = async {
+        let options: PgConnectOptions = url.secret().parse()?;
+        let mut connection =
+            options.application_name("towline").disable_statement_logging().connect().await?;
+        let settings = format!(
+            "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}",
+            patience.as_millis().clamp(1, i32::MAX as u128),
+            limit.as_millis().clamp(1, i32::MAX as u128),
+        );
+        connection.execute(AssertSqlSafe(settings)).await?;
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))");
+        lock.bind(format!("towline look {profile}")).execute(&mut connection).await?;
+        Ok::<_, sqlx::Error>(connection)
+    };
+    let connection = tokio::time::timeout(patience.saturating_add(CONNECT), locked).await.ok()?.ok()?;
+    Some(Box::new(connection))
 }
 
 /// Connects once, to learn at once why the server cannot be reached: a pool takes a refused connection for a server

@@ -1,6 +1,8 @@
 //! A ledger that is open.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sea_orm::{
@@ -22,11 +24,14 @@ const ANSWER: Duration = Duration::from_secs(20);
 pub struct StoreOptions {
     /// How long to wait for a lock that another program holds. By default 10 seconds.
     pub busy_timeout: Duration,
+    /// For how long one program may keep the others from looking at a cluster. By default 2 minutes: a look takes less,
+    /// with a login and all commands at their deadlines.
+    pub look_timeout: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(10) }
+        Self { busy_timeout: Duration::from_secs(10), look_timeout: Duration::from_secs(120) }
     }
 }
 
@@ -39,6 +44,8 @@ pub struct Store {
     location: Location,
     faults: Faults,
     patience: Duration,
+    look_timeout: Duration,
+    has_waited_for_a_look: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -75,7 +82,7 @@ impl Store {
             }
         };
         let db = in_time(patience, &faults, opening).await?;
-        Ok(Self { db, location: location.clone(), faults, patience })
+        Ok(Self::new(db, location, faults, options))
     }
 
     /// Opens the ledger at `location` as it is, for who may not write it: nothing is created or brought up to date.
@@ -83,7 +90,8 @@ impl Store {
     /// # Errors
     /// [`LedgerError::Failed`] if there is none, or not with the schema of this program; else as [`Store::open_with`].
     pub async fn open_as_it_is(location: &Location) -> Result<Self, LedgerError> {
-        let patience = StoreOptions::default().busy_timeout;
+        let options = StoreOptions::default();
+        let patience = options.busy_timeout;
         let faults = Faults::new(location, patience);
         let opening = async {
             let db = connect_as_it_is(location, patience, &faults).await?;
@@ -97,7 +105,13 @@ impl Store {
             Err(refused)
         };
         let db = in_time(patience, &faults, opening).await?;
-        Ok(Self { db, location: location.clone(), faults, patience })
+        Ok(Self::new(db, location, faults, &options))
+    }
+
+    fn new(db: DatabaseConnection, location: &Location, faults: Faults, options: &StoreOptions) -> Self {
+        let StoreOptions { busy_timeout: patience, look_timeout } = *options;
+        let location = location.clone();
+        Self { db, location, faults, patience, look_timeout, has_waited_for_a_look: Arc::default() }
     }
 
     /// Closes all connections, those of clones too, once what they are doing is done. Not needed for safety: what was
@@ -113,8 +127,13 @@ impl Store {
         &self.db
     }
 
-    pub(crate) const fn patience(&self) -> Duration {
-        self.patience
+    pub(crate) const fn look_timeout(&self) -> Duration {
+        self.look_timeout
+    }
+
+    /// Whether the last look was waited for in vain.
+    pub(crate) fn has_waited_for_a_look(&self) -> &AtomicBool {
+        &self.has_waited_for_a_look
     }
 
     pub(crate) const fn location(&self) -> &Location {

@@ -17,8 +17,8 @@ pub(super) struct Entry {
     pub(super) sent_at: Option<Timestamp>,
     /// Why a wish was not granted after all: another process had changed the service.
     pub(super) refused: Option<Refusal>,
-    /// Whether this turn is somebody's look, to whom what the scheduler said a moment ago is news enough.
-    looks: bool,
+    /// When somebody asked for this look, to whom what was learnt a moment before or since is news enough.
+    asked_at: Option<Timestamp>,
     /// Whether the scheduler was asked in this turn. Once is enough, however slow it is.
     pub(super) surveyed: bool,
     /// Whether the server was asked in vain in this turn.
@@ -48,8 +48,20 @@ impl Entry {
     pub(super) fn new(service: Service) -> Self {
         let saved = service.clone();
         let (news, sent_at, refused, strays) = (Vec::new(), None, None, Vec::new());
-        let (looks, surveyed, in_vain, gone, is_companion) = (false, false, false, false, false);
-        Self { saved, service, news, sent_at, refused, looks, surveyed, in_vain, strays, gone, is_companion }
+        let (asked_at, surveyed, in_vain, gone, is_companion) = (None, false, false, false, false);
+        Self {
+            saved,
+            service,
+            news,
+            sent_at,
+            refused,
+            asked_at,
+            surveyed,
+            in_vain,
+            strays,
+            gone,
+            is_companion,
+        }
     }
 
     /// A service that is told of by the surveys of others' turns.
@@ -74,9 +86,15 @@ impl Entry {
     pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = Action> {
         let planned = if self.is_companion { Vec::new() } else { self.plan(now) };
         let life = &self.service.life;
-        let is_fresh = life.looked_at.is_some_and(|at| !at.is_older(life.terms.fresh, now));
-        let is_told = self.surveyed || self.looks && is_fresh;
+        let is_told = self.surveyed || life.looked_at.is_some_and(|at| self.is_news(at, now));
         planned.into_iter().filter(move |action| !is_told || *action != Action::Survey)
+    }
+
+    /// Whether what was learnt at `at` is news enough for this look: it is fresh, or it was when the look was asked for,
+    /// however long others were waited for since. What lies in the future (clocks jump) is no news.
+    fn is_news(&self, at: Timestamp, now: Timestamp) -> bool {
+        let fresh = self.service.life.terms.fresh;
+        self.asked_at.is_some_and(|asked| at <= now && (!at.is_older(fresh, now) || at.plus(fresh) > asked))
     }
 
     /// Whether a question that is asked anyway should be about it as well. Where nothing was told at the last look, it
@@ -91,11 +109,13 @@ impl Entry {
         }
     }
 
-    /// What is to be done at `now`. A server that was asked in vain in this turn is not asked again before anything else
-    /// is known, however long it was waited for: the scheduler is to be asked.
+    /// What is to be done at `now`. A server that was asked in vain in this turn, or by others for whom this one has
+    /// waited, is not asked again before anything else is known, however long that took: the scheduler is to be asked.
     fn plan(&self, now: Timestamp) -> Vec<Action> {
         let mut life = self.service.life.clone();
-        if let (true, Some(ping)) = (self.in_vain, &mut life.ping) {
+        let asked = self.service.life.ping.as_ref().map(|ping| ping.at);
+        let is_told = self.in_vain || asked.is_some_and(|at| self.is_news(at, now));
+        if let (true, Some(ping)) = (is_told, &mut life.ping) {
             ping.at = now;
         }
         life.plan(now).actions
@@ -111,7 +131,9 @@ impl Entry {
     /// Wishes for something.
     pub(super) fn request(&mut self, request: Request, now: Timestamp) -> Result<(), EngineError> {
         self.service.life = self.service.life.request(&request, now)?;
-        self.looks |= request == Request::Look;
+        if request == Request::Look {
+            self.asked_at = Some(now);
+        }
         self.news.push(Told { news: News::Request(request), asked: now, at: now });
         Ok(())
     }

@@ -63,16 +63,20 @@ impl Engine {
         Ok(ours.map(|entry| entry.service).collect())
     }
 
-    /// What the services plan now, and when that is. With `pings_first` the survey is left to a later round if there
-    /// are tunnels to open or pings to make.
+    /// What the services plan now, and when that is. The survey is left to a later round if there are tunnels to open or
+    /// pings to make, with `pings_first`, and whatever else there is to do if it may have to wait for others.
     fn due(&self, entries: &[Entry], pings_first: bool) -> (Timestamp, Vec<(usize, Action)>) {
         let began = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
             actions.extend(entry.due(began).map(|action| (index, action)));
         }
-        let is_way = |(_, action): &(_, Action)| matches!(action, Action::Open { .. } | Action::Ping { .. });
-        if pings_first && actions.iter().any(is_way) {
+        let comes_first = |(_, action): &(_, Action)| match action {
+            Action::Open { .. } | Action::Ping { .. } => pings_first || self.turnstile.is_some(),
+            Action::Submit | Action::Cancel { .. } | Action::Close { .. } => self.turnstile.is_some(),
+            Action::Survey => false,
+        };
+        if actions.iter().any(comes_first) {
             actions.retain(|(_, action)| *action != Action::Survey);
         }
         (began, actions)

@@ -90,9 +90,11 @@ impl Life {
                 Request::Look | Request::LookNow,
             ) => {
                 life.asked_at = Some(now);
-                let failed = life.stop.as_mut().and_then(|stop| stop.failed.as_mut());
-                let doubts = life.doubt.as_mut().into_iter().chain(failed);
-                doubts.filter(|_| *request == Request::LookNow).for_each(|doubt| doubt.count = 0);
+                if *request == Request::LookNow {
+                    life.looked_at = life.looked_at.filter(|_| life.doubt.is_none());
+                    let failed = life.stop.as_mut().and_then(|stop| stop.failed.as_mut());
+                    life.doubt.as_mut().into_iter().chain(failed).for_each(|doubt| doubt.count = 0);
+                }
             }
             (
                 Phase::Ended(ending),

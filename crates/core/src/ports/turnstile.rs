@@ -12,7 +12,7 @@ pub type Pass = Box<dyn Send + Sync>;
 pub trait Turnstile: Send + Sync {
     /// Waits until nobody else holds a pass for `whom` (a profile, and what is to be done there), and returns one.
     ///
-    /// Never waits for ever: `None` if somebody has held one for longer than any look takes (a process may be
-    /// suspended), or if there is no telling. If dropped, it has no effect.
+    /// Never waits for ever: somebody who has held one for longer than any look takes (a process may be suspended) is
+    /// not waited for any more. `None` if there is no telling. If dropped, it has no effect.
     async fn enter(&self, whom: &str) -> Option<Pass>;
 }

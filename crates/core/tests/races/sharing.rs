@@ -52,17 +52,52 @@ fn of_ten_that_look_at_once_one_asks() {
 
 #[test]
 fn of_two_that_look_at_once_one_asks_the_servers() {
+    for (is_silent, takes) in [(false, Duration::ZERO), (true, Duration::from_secs(5))] {
+        let scene = Scene::new();
+        stale(&scene, 2);
+        scene.world.hush(scene.listed(0).id, is_silent);
+        let look = || begin_sharing(&scene.process(), |engine| async move { engine.refresh_all().await });
+        let (mut first, mut second) = (look(), look());
+        until(&mut first, Call::Ping, 1);
+        until(&mut second, Call::Enter, 1);
+        scene.world.advance(takes);
+        end(first).unwrap();
+        let mut listed = None;
+        while listed.is_none() {
+            assert!(!second.waiting().contains(&Call::Ping), "it was asked a moment ago");
+            listed = second.step(0);
+        }
+        let statuses = listed.unwrap().unwrap().services.iter().map(Service::status).collect::<Vec<_>>();
+        assert_eq!(statuses, [if is_silent { Status::Unhealthy } else { Status::Healthy }, Status::Healthy]);
+    }
+}
+
+#[test]
+fn what_another_has_learnt_since_one_asked_is_news_enough_however_long_that_took() {
     let scene = Scene::new();
-    stale(&scene, 2);
+    stale(&scene, 1);
+    scene.world.break_down(Faults { tunnels_stuck: true, ..Faults::default() });
+    let secs = Duration::from_secs;
     let look = || begin_sharing(&scene.process(), |engine| async move { engine.refresh_all().await });
-    let (mut first, mut second) = (look(), look());
+    let (mut first, mut second, mut third) = (look(), look(), look());
     until(&mut first, Call::Ping, 1);
+    scene.world.advance(secs(3));
     until(&mut second, Call::Enter, 1);
+    until(&mut third, Call::Enter, 1);
     end(first).unwrap();
+    scene.world.advance(secs(4));
+    until(&mut second, Call::Ping, 1);
+    scene.world.advance(secs(4));
+    end(second).unwrap();
     for _ in 0..1_000 {
-        assert!(!second.waiting().contains(&Call::Ping), "it was asked a moment ago");
-        if let Some(listing) = second.step(0) {
-            return assert_eq!(listing.unwrap().services.len(), 2);
+        for asks in [Call::Open, Call::Ping, Call::Survey] {
+            assert!(
+                !third.waiting().contains(&asks),
+                "{asks}: the second one did, after the third had asked"
+            );
+        }
+        if let Some(listing) = third.step(0) {
+            return assert_eq!(listing.unwrap().services[0].status(), Status::Unhealthy);
         }
     }
     panic!("it does not come to an end");
@@ -148,4 +183,38 @@ fn a_pass_is_given_back_before_servers_are_waited_for() {
     assert_eq!(scene.world.turnstile().inside(), 1, "others who look at all wait, and others may ask");
     assert_eq!(run(scene.quick().refresh_all()).unwrap().services.len(), 1);
     end(look).unwrap();
+}
+
+#[test]
+fn what_others_asked_in_vain_puts_nothing_off() {
+    let scene = Scene::new();
+    stale(&scene, 2);
+    let ids = [scene.listed(0).id, scene.listed(1).id];
+    scene.world.break_down(Faults { scheduler_down: true, ..Faults::default() });
+    for _ in 0..6 {
+        let id = ids[0];
+        let now =
+            move |engine: towline_core::engine::Engine| async move { engine.urgent().refresh(id).await };
+        end(begin_sharing(&scene.process(), now)).unwrap();
+        scene.world.advance(Duration::from_millis(10));
+    }
+    let counts = [0, 1].map(|nth| scene.listed(nth).life.doubt.unwrap().count);
+    assert_eq!(counts, [1, 1]);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_whoever_is_stuck() {
+    let scene = Scene::new();
+    stale(&scene, 1);
+    let mut stuck = begin_sharing(&scene.process(), |engine| async move { engine.refresh_all().await });
+    until(&mut stuck, Call::Survey, 1);
+    let id = scene.listed(0).id;
+    let mut stop = begin_sharing(&scene.process(), move |engine| async move {
+        engine.stop(id, Duration::ZERO, towline_core::lifecycle::EndStatus::Stopped).await
+    });
+    let began = scene.world.cluster_now();
+    until(&mut stop, Call::Cancel, 1);
+    assert_eq!(scene.world.cluster_now(), began, "it is cancelled at once");
+    end(stop).unwrap();
+    drop(stuck);
 }

@@ -61,7 +61,7 @@ async fn a_newer_schema_is_refused() {
 #[tokio::test]
 async fn a_lock_that_stays_is_told() {
     let Some(schema) = Schema::create("a_lock_that_stays_is_told").await else { return };
-    let options = StoreOptions { busy_timeout: Duration::from_millis(200) };
+    let options = StoreOptions { busy_timeout: Duration::from_millis(200), ..StoreOptions::default() };
     let store = Store::open_with(&schema.location(), &options).await.unwrap();
     let web = sample_service(1, "web");
     insert(&store, &web).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_server_that_goes_away_is_told_and_found_again() {
     let address = listener.local_addr().unwrap();
     let way = tokio::spawn(pass_on(listener, schema.address()));
     let location = schema.url_with_address(&address.to_string()).parse().unwrap();
-    let options = StoreOptions { busy_timeout: Duration::from_millis(200) };
+    let options = StoreOptions { busy_timeout: Duration::from_millis(200), ..StoreOptions::default() };
     let store = Store::open_with(&location, &options).await.unwrap();
     let web = sample_service(1, "web");
     insert(&store, &web).await.unwrap();

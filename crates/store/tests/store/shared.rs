@@ -12,7 +12,7 @@ use towline_store::{Location, Store, StoreOptions};
 
 /// Opens the file at `path`, waiting only shortly for the locks of others.
 pub(crate) async fn open(path: &Path) -> Result<Store, LedgerError> {
-    let options = StoreOptions { busy_timeout: Duration::from_millis(200) };
+    let options = StoreOptions { busy_timeout: Duration::from_millis(200), ..StoreOptions::default() };
     Store::open_with(&Location::Sqlite(path.to_owned()), &options).await
 }
 
