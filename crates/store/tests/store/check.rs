@@ -118,6 +118,26 @@ async fn what_belongs_to_nobody_and_what_is_gone_is_told() {
 }
 
 #[tokio::test]
+async fn an_index_that_disagrees_with_its_table_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("towline.db");
+    let store = open(&path).await.unwrap();
+    fill(&store).await;
+    store.close().await.unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let id = sample_service(1, "s1").id.to_string();
+    // A page that begins so is a leaf of an index (<https://sqlite.org/fileformat2.html>, 1.6).
+    for page in bytes.chunks_mut(4096).filter(|page| page[0] == 0x0a) {
+        if let Some(at) = page.windows(id.len()).position(|text| text == id.as_bytes()) {
+            page[at] = b'x';
+        }
+    }
+    fs::write(&path, bytes).unwrap();
+    let problems = check_file(&path).await;
+    assert!(problems.iter().any(|told| told.contains("missing from index")), "{problems:#?}");
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_told_wherever_the_damage_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("towline.db");
