@@ -155,6 +155,7 @@ class Lab:
     def close(self):
         """Takes away whatever was made, as far as it goes."""
         problems = []
+        self.timer.close()
         for sockets in (self.dir / "run/towline").glob("*.sock"):
             leave = ["ssh", "-F", "none", "-O", "exit", "-S", str(sockets), "login"]
             subprocess.run(leave, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -162,7 +163,6 @@ class Lab:
             self.on_login("bash", "-c", CLEAN, "clean", self.remote)
         except (subprocess.CalledProcessError, OSError) as error:
             problems.append(f"jobs or files of ~alice/{self.remote} may be left on the cluster: {error}")
-        self.timer.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         if self.lock:
             self.lock.close()

@@ -1,5 +1,6 @@
 """What a program took on this machine, and what it cost the login host."""
 
+import contextlib
 import marshal
 import os
 import re
@@ -38,8 +39,12 @@ class Timer:
     def __init__(self, directory):
         self.output = str(Path(directory) / "output")
         program = Path(__file__).with_name("timer.py")
+        # Ctrl-C is for the bench alone: what runs is waited for, so that nothing begins after all was taken away.
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def run(self, words, environment):
@@ -53,7 +58,8 @@ class Timer:
         return Run(wall, cpu, memory * 1024)
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 
