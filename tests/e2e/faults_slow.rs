@@ -57,7 +57,7 @@ fn look_at_once(lab: &Lab, words: &[&str], expected: &BTreeMap<&str, usize>) -> 
     let looks: Vec<_> = (0..AT_ONCE).map(|_| lab.start(words)).collect();
     for look in looks {
         let listed = look.finish(LIMIT).code(0);
-        assert_eq!(listed.stderr, "", "{listed:?}");
+        assert!(!listed.stderr.contains("warning: "), "{listed:?}");
         let listed = listed.json();
         assert_eq!(count(&listed), *expected);
         let services = listed.as_array().unwrap();
