@@ -51,8 +51,8 @@ impl Doubt {
         self.last.plus(self.back_off())
     }
 
-    /// The same, as long as it is to be waited for.
-    pub(crate) fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
+    /// The same, as long as it is to be waited for at `now`; `None` once the next look may try it.
+    pub fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
         (!self.last.is_older(self.back_off(), now)).then(|| self.retry_at())
     }
 }

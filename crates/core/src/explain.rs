@@ -159,16 +159,18 @@ impl Life {
     }
 
     fn why_sending(&self, sent_at: Timestamp) -> String {
+        let sent_at = sent_at.whole_secs();
         match (self.absence, &self.doubt) {
             (Some(Absence { since, .. }), _) => format!(
-                "the submission of {sent_at} is being settled, its answer has not come: no job was found since {since}, and \
+                "the submission of {sent_at} is being settled, its answer has not come: no job was found since {}, and \
                  {} {}",
+                since.whole_secs(),
                 if self.stop.is_some() {
                     "without one it ends after"
                 } else {
                     "none is submitted again before"
                 },
-                since.plus(self.terms.settle)
+                since.plus(self.terms.settle).whole_secs()
             ),
             (None, Some(doubt)) => {
                 format!(
@@ -262,21 +264,23 @@ mod tests {
 
     #[test]
     fn a_submission_that_is_settled_says_so_since_when_and_why() {
-        let at = Timestamp::from_secs;
+        let at = |secs| Timestamp::from_secs(secs).plus(Duration::from_millis(250));
+        let told = Timestamp::from_secs;
         let terms = Terms::with_grace(Duration::from_secs(600));
         let sent = Life::new(terms, at(0)).observe(&Fact::Submitting, at(1));
         assert_eq!(sent.why(), "sent to the scheduler; its answer is awaited");
         let unclear =
             sent.observe(&Fact::Submission(Submission::Unclear("the network is gone".into())), at(2));
-        let settled = format!("the submission of {} is being settled, its answer has not come: ", at(1));
+        let settled = format!("the submission of {} is being settled, its answer has not come: ", told(1));
         assert_eq!(unclear.why(), format!("{settled}the network is gone"));
         let missed = unclear.observe(&Fact::Job(Sighting::absent(Some(at(3)))), at(3));
         let limits =
-            format!("no job was found since {}, and none is submitted again before {}", at(3), at(303));
+            format!("no job was found since {}, and none is submitted again before {}", told(3), told(303));
         assert_eq!(missed.why(), format!("{settled}{limits}"));
         let stop = Request::Stop { delay: Duration::ZERO, status: EndStatus::Stopped };
         let stopped = missed.request(&stop, at(4)).unwrap();
-        let limits = format!("no job was found since {}, and without one it ends after {}", at(3), at(303));
+        let limits =
+            format!("no job was found since {}, and without one it ends after {}", told(3), told(303));
         assert_eq!(stopped.why(), format!("{settled}{limits}"));
     }
 

@@ -44,6 +44,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros(duration)))
     }
 
+    /// The second that it is in: what people are told.
+    #[must_use]
+    pub const fn whole_secs(self) -> Self {
+        Self::from_secs(self.0.div_euclid(MICROS_PER_SECOND))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it (clocks may jump backwards).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -107,6 +113,14 @@ mod tests {
     fn prints_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_secs(0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_micros(1_500_000).to_string(), "1970-01-01T00:00:01.5Z");
+    }
+
+    #[test]
+    fn people_are_told_the_second() {
+        for (micros, secs) in [(1_999_999, 1), (2_000_000, 2), (-1, -1)] {
+            assert_eq!(Timestamp::from_micros(micros).whole_secs(), Timestamp::from_secs(secs));
+        }
+        assert_eq!(Timestamp::from_micros(1_999_999).whole_secs().to_string(), "1970-01-01T00:00:01Z");
     }
 
     #[test]
