@@ -6,6 +6,12 @@ const SHOWN: usize = 10;
 /// The longest part of a line that is passed on, in characters.
 const LINE: usize = 300;
 
+/// How many lines apart signs may stand that are taken to be of one trouble.
+const TOGETHER: usize = 6;
+
+/// What a line says that tells of no trouble by itself: the program goes on after it.
+const HARMLESS: [&str; 4] = ["warning", " warn ", "[warn]", "falling back"];
+
 /// Ends what a log tells of earlier runs of a requeued job: the runner's words.
 const RESTART: &str = "towline: --- restart ";
 
@@ -22,7 +28,15 @@ pub(super) struct Clue {
     pub(super) line: String,
 }
 
-/// What a row is found by: a part of a line in whatever case, or an end of one as it is written; any will do.
+impl Clue {
+    /// What to do if it matters, for a log that may tell of something else.
+    pub(super) fn perhaps(&self) -> String {
+        format!("a line of the log may matter, by which {}: if so, {}", self.meaning, self.advice)
+    }
+}
+
+/// What a row is found by: a part of a line in whatever case, or an end of one as it is written; any will do. A line
+/// begins with a space for its parts.
 struct Sign {
     parts: &'static [&'static str],
     ends: &'static [&'static str],
@@ -30,7 +44,7 @@ struct Sign {
     advice: &'static str,
 }
 
-/// The signs, telling ones before those that often follow from them.
+/// The signs, telling ones before those that often follow from them at once.
 ///
 /// Sources: the messages of bash and dash, of glibc's `strerror` and its dynamic loader, of Python's and Node's
 /// exceptions, of Lmod and Environment Modules, of PyTorch, CUDA and llama.cpp, and of `slurmstepd`.
@@ -55,7 +69,7 @@ const SIGNS: &[Sign] = &[
         advice: "install it there, or activate the environment that has it with --setup, such as --setup 'source venv/bin/activate'",
     },
     Sign {
-        parts: &["module: command not found", "module: not found", "ml: command not found"],
+        parts: &[" module: command not found", " module: not found", " ml: command not found", " ml: not found"],
         ends: &[],
         meaning: "environment modules are not set up in the job's shell",
         advice: "set them up before they are used, such as --setup 'source /etc/profile.d/modules.sh' or --setup 'source /etc/profile.d/lmod.sh'",
@@ -157,16 +171,14 @@ const SIGNS: &[Sign] = &[
         meaning: "the job had to make room for another one",
         advice: "let the scheduler start it again with --requeue",
     },
+    // The words by which a shell or the runner says that a child was killed. They tell the least.
+    Sign {
+        parts: &[" killed  "],
+        ends: &["Killed", "SIGKILL", "ended by signal 9"],
+        meaning: "it was killed",
+        advice: "most often that is the kernel's doing, for memory: ask for more with --mem; the cluster's administrators may tell more",
+    },
 ];
-
-/// The words by which a shell or the runner says that a child was killed. They tell the least.
-const KILLED: Sign = Sign {
-    parts: &[" killed  "],
-    ends: &["Killed", "SIGKILL", "ended by signal 9"],
-    meaning: "it was killed",
-    advice: "most often that is the kernel's doing, for memory: ask for more with --mem; the cluster's administrators may \
-             tell more",
-};
 
 impl Sign {
     fn is_in(&self, line: &str, lower: &str) -> bool {
@@ -174,14 +186,25 @@ impl Sign {
     }
 }
 
-/// What the present run's part of a log says: the most telling sign, and the last line that has it.
+/// What the present run's part of a log says: of the last sign and those close before it the most telling one, and the
+/// last line that has it. What stands further up was overcome.
 pub(super) fn find(log: &str) -> Option<Clue> {
-    let lines: Vec<(&str, String)> =
-        present_run(log).lines().map(|line| (line.trim_end(), line.to_lowercase())).collect();
-    SIGNS.iter().chain([&KILLED]).find_map(|sign| {
-        let (line, _) = lines.iter().rev().find(|(line, lower)| sign.is_in(line, lower))?;
-        Some(Clue { meaning: sign.meaning, advice: sign.advice, line: cut(line) })
-    })
+    let lines: Vec<&str> = present_run(log).lines().map(str::trim_end).collect();
+    let mut found = lines.iter().enumerate().rev().filter_map(|(at, line)| Some((at, rank(line)?, *line)));
+    let last = found.next()?;
+    let close = found.take_while(|(at, ..)| last.0 - at < TOGETHER);
+    let (_, rank, line) = std::iter::once(last).chain(close).min_by_key(|(_, rank, _)| *rank)?;
+    let Sign { meaning, advice, .. } = SIGNS.get(rank)?;
+    Some(Clue { meaning, advice, line: cut(line) })
+}
+
+/// The place of the most telling sign that a line has among all of them.
+fn rank(line: &str) -> Option<usize> {
+    let lower = format!(" {}", line.to_lowercase());
+    if HARMLESS.iter().any(|words| lower.contains(words)) {
+        return None;
+    }
+    SIGNS.iter().position(|sign| sign.is_in(line, &lower))
 }
 
 /// The last lines that say anything.
@@ -215,6 +238,43 @@ mod tests {
     fn the_last_line_that_tells_is_told() {
         let log = "sh: 1: a: not found\nsh: 2: b: not found\n";
         assert_eq!(find(log).unwrap().line, "sh: 2: b: not found");
+    }
+
+    #[test]
+    fn the_last_sign_of_a_log_is_told_and_not_what_was_overcome() {
+        let meaning = |log: &str| find(log).map(|clue| clue.meaning);
+        let probed = "ImportError: No module named 'flash_attn'\n".to_owned() + &"loading\n".repeat(TOGETHER);
+        assert_eq!(meaning(&(probed.clone() + "CUDA out of memory\n")), Some("the GPU's memory is used up"));
+        assert_eq!(meaning(&(probed + "Killed\n")), Some("it was killed"));
+        let at_once = "No module named 'x'\n".to_owned() + &"at y\n".repeat(TOGETHER - 2) + "Killed\n";
+        assert_eq!(meaning(&at_once), Some("a Python module is missing"));
+    }
+
+    #[test]
+    fn lines_that_say_that_the_program_goes_on_are_no_signs() {
+        for line in [
+            "WARNING: No module named 'flash_attn'",
+            "UserWarning: libcuda.so: cannot open shared object file: No such file or directory",
+            "[2026-11-23] WARN cache: No such file or directory",
+            "No module named 'triton', falling back to torch",
+        ] {
+            assert_eq!(find(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_whose_name_ends_as_anothers_is_that_command() {
+        for (line, meaning) in [
+            ("job.sh: line 3: toyaml: command not found", "a command was not found"),
+            (
+                "job.sh: line 3: ml: command not found",
+                "environment modules are not set up in the job's shell",
+            ),
+            ("sh: 1: mymodule: not found", "a command was not found"),
+            ("ml: command not found", "environment modules are not set up in the job's shell"),
+        ] {
+            assert_eq!(find(line).unwrap().meaning, meaning, "{line}");
+        }
     }
 
     #[test]

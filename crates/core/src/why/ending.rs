@@ -3,6 +3,7 @@
 use super::clues::{self, Clue};
 use super::evidence::Evidence;
 use super::explanation::{Explanation, Outlook, Topic};
+use super::route;
 use super::words::{size, span};
 use crate::job::{ExitStatus, Outcome, Place};
 use crate::lifecycle::{Cause, Echo, Ending};
@@ -18,7 +19,7 @@ pub(super) fn ended(service: &Service, ending: &Ending, evidence: &Evidence) -> 
     let details = match (&clue, &memory) {
         (_, Some(memory)) if is_memory => format!("; {memory}"),
         (Some(clue), _) if clue.line.is_empty() => format!(": {}", clue.meaning),
-        (Some(clue), _) => format!("; its log says that {}: {:?}", clue.meaning, clue.line),
+        (Some(clue), _) => format!("; its log says that {}", clue.meaning),
         (None, _) => String::new(),
     };
     let sentence = format!("service {name} ended as {}: {}{details}", service.status(), ending.cause);
@@ -119,8 +120,8 @@ fn advice(service: &Service, ending: &Ending, evidence: &Evidence, clue: Option<
     match &ending.cause {
         // The runner's own words in the log say less than what it recorded.
         Cause::GraceSpent { .. } => match clue.filter(|clue| !clue.line.starts_with("towline: ")) {
-            Some(clue) => clue.advice.to_owned(),
-            None => silence(service, ending, evidence),
+            Some(clue) if !answered(service) => clue.advice.to_owned(),
+            Some(_) | None => silence(service, ending, evidence),
         },
         Cause::Job(end) => match end.outcome {
             Outcome::Completed => {
@@ -145,6 +146,12 @@ fn advice(service: &Service, ending: &Ending, evidence: &Evidence, clue: Option<
             )
         }
     }
+}
+
+/// Whether the server answered the last ping, but with another status than a 2xx: it was there.
+fn answered(service: &Service) -> bool {
+    let echo = service.life.ping.as_ref().map(|ping| &ping.echo);
+    matches!(echo, Some(Echo::Silent(what)) if route::status(what).is_some())
 }
 
 /// What may help when a server was never heard.

@@ -57,10 +57,12 @@ pub enum Topic {
     Exit,
     /// The job's memory.
     Memory,
-    /// What the log says, in known words.
+    /// The line of the log that tells most.
     Log,
     /// A stop that was asked for.
     Stop,
+    /// Why the last look told nothing, and when the next one may.
+    Doubt,
     /// How old what is known is.
     Age,
 }
@@ -86,6 +88,7 @@ impl Topic {
             Self::Memory => "memory",
             Self::Log => "log",
             Self::Stop => "stop",
+            Self::Doubt => "doubt",
             Self::Age => "age",
         }
     }
@@ -165,5 +168,6 @@ pub fn explain(service: &Service, evidence: &Evidence, now: Timestamp) -> Explan
     };
     explanation
         .found_some(Topic::Stop, waiting::stop(service))
+        .found_some(Topic::Doubt, waiting::doubt(life, now))
         .found_some(Topic::Age, waiting::age(life, evidence, now))
 }

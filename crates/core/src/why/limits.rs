@@ -4,7 +4,7 @@
 //! user), of which kind (`Grp`, `Max`, `Min`), of what, counted how. Reading the parts reads all of them.
 
 use super::explanation::Outlook;
-use super::reasons::{Facet, Reason};
+use super::reasons::{Facet, Nature, Reason};
 
 /// Endings of the words: how the amount is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,10 @@ pub(super) fn read(word: &str) -> Option<Reason> {
     let what = rest.strip_suffix(ending)?;
     let &(_, what, facet, is_tres) = RESOURCES.iter().find(|(name, ..)| *name == what)?;
     let kind = kind.unwrap_or("Grp");
+    // A partition may have a quality of service of its own.
+    let nature = if whose == "association" { Nature::Job } else { Nature::InPartition };
     Some(Reason {
+        nature,
         outlook: outlook(kind, count),
         meaning: meaning(whose, kind, what, count),
         advice: advice(kind, facet, count),

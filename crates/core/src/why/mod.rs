@@ -8,6 +8,7 @@ mod ending;
 mod evidence;
 mod explanation;
 mod limits;
+mod partitions;
 mod pending;
 mod reasons;
 mod route;

@@ -19,6 +19,18 @@ pub(super) struct Reason {
     pub(super) facet: Facet,
     /// The name of the limit that it is about.
     pub(super) limit: Option<&'static str>,
+    pub(super) nature: Nature,
+}
+
+/// What a word is said of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// The job.
+    Job,
+    /// A job that is held: it has no place in the queue.
+    Held,
+    /// The job in one partition; another one may start it.
+    InPartition,
 }
 
 /// A part of what a job asks for.
@@ -129,14 +141,17 @@ const ROWS: &[Row] = &[
     ("Prolog", Waits, "the cluster prepares its nodes", "wait a little", Nothing),
     ("Cleaning", Waits, "it was requeued and its last run is still being cleaned up", "wait a little", Nothing),
     ("PartitionTimeLimit", Never, "its time limit is longer than its partition allows", "stop it and ask for less --time, or for another --partition", Time),
-    ("PartitionNodeLimit", Never, "the number of its nodes is outside of what its partition allows or has", "stop it and ask for other --nodes, or for another --partition; if the number is right, nodes of the partition are down", Nodes),
+    ("PartitionNodeLimit", Blocked, "its partition does not allow so many nodes, or has too few that are up", "wait until nodes of the partition are back, `sinfo -R` on the cluster tells why they are down; or stop it and ask for other --nodes or for another --partition", Nodes),
     ("PartitionDown", Blocked, "its partition is down: it takes jobs and starts none", "wait until the administrators open it, or use another --partition", Partition),
     ("PartitionInactive", Blocked, "its partition is inactive: it starts no jobs", "wait until the administrators open it, or use another --partition", Partition),
     ("PartitionConfig", Never, "it violates some limit of its partition", "stop it and compare it with `scontrol show partition` on the cluster", Partition),
     ("BadConstraints", Never, "no node of the cluster has what it asks for", "stop it and ask for what `sinfo -N -o '%N %c %m %G %f'` on the cluster lists", Features),
     ("Constraints", Blocked, "no node that has what it asks for can be used at this time", "wait, or ask for less with --constraint", Features),
-    ("ReqNodeNotAvail", Blocked, "a node that it requires is down, drained, reserved or in use", "wait, or start it again without that --nodelist; `sinfo -R` on the cluster tells why nodes are down", Nodelist),
-    ("NodeDown", Blocked, "a node that it requires is down", "wait, or start it again without that --nodelist; `sinfo -R` on the cluster tells why nodes are down", Nodelist),
+    ("ReqNodeNotAvail", Blocked, "nodes that it needs are down, drained, reserved or in use", "wait; `sinfo -R` on the cluster tells why nodes are down, and `scontrol show reservation` what is reserved", Nodelist),
+    ("ReqNodeNotAvail, UnavailableNodes", Blocked, "nodes that it needs are down or drained", "wait; `sinfo -R` on the cluster tells why nodes are down", Nodelist),
+    ("ReqNodeNotAvail, Reserved for maintenance", Waits, "the cluster is reserved for maintenance before it could end", "wait until the maintenance is over, or stop it and start it again with a --time that ends before; `scontrol show reservation` on the cluster tells when that begins", Time),
+    ("ReqNodeNotAvail, May be reserved for other job", Waits, "the nodes that it needs may be reserved for other jobs", "wait; a shorter --time, one that ends before the reservation begins, may start earlier: `scontrol show reservation` on the cluster tells when that is", Time),
+    ("NodeDown", Blocked, "a node that it requires is down", "wait; `sinfo -R` on the cluster tells why nodes are down", Nodelist),
     ("FrontEndDown", Blocked, "no front-end node is up to run it", ADMIN, Nothing),
     ("PowerNotAvail", Waits, "the power that it needs is in use", "wait", Nothing),
     ("PowerReserved", Waits, "the power that it needs is reserved for others", "wait", Nothing),
@@ -169,7 +184,7 @@ const ROWS: &[Row] = &[
     ("OutOfMemory", Blocked, "its last run used more memory than it had asked for", "stop it and start it again with more --mem", Memory),
     ("BlockMaxError", Blocked, "its block of nodes had too many errors", ADMIN, Nothing),
     ("BlockFreeAction", Waits, "its block of nodes is being freed", "wait", Nothing),
-    ("Nodes required for job are DOWN, DRAINED", Blocked, "nodes that it needs are down, drained or reserved for jobs in partitions of a higher priority", "wait, or ask for fewer --nodes or another --partition; `sinfo -R` on the cluster tells why nodes are down", Nodes),
+    ("Nodes required for job are DOWN, DRAINED", Waits, "nodes that it needs are down, drained or reserved for jobs in partitions of a higher priority", "wait; fewer --nodes or another --partition may start earlier; `sinfo -R` on the cluster tells why nodes are down", Nodes),
     ("Job's account not permitted to use this partition", Never, "its account may not use its partition", "stop it and name another --account or --partition", Account),
     ("Job's QOS not permitted to use this partition", Never, "its quality of service may not be used with its partition", "stop it and name another --qos or --partition", Qos),
     ("launch failed requeued held", Blocked, "it could not be launched, was requeued and is held", "release it with `scontrol release ID` on the cluster; if that fails too, ask the cluster's administrators", Nothing),
@@ -184,13 +199,57 @@ const PARTITION_LIMITS: [(&str, &str); 3] = [
     ("MaxMemPerLimit", "MaxMemPerNode"),
 ];
 
+/// Words of a job that is held: its priority is zero.
+const HELD: [&str; 6] = [
+    "JobHeldUser",
+    "JobHeldAdmin",
+    "JobHoldMaxRequeue",
+    "launch failed requeued held",
+    "job requeued in held state",
+    "user env retrieval failed requeued held",
+];
+
+/// Words that are said of one of the job's partitions.
+const IN_PARTITION: [&str; 10] = [
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "PartitionDown",
+    "PartitionInactive",
+    "PartitionConfig",
+    "MaxMemPerLimit",
+    "AccountNotAllowed",
+    "QOSNotAllowed",
+    "Job's account not permitted to use this partition",
+    "Job's QOS not permitted to use this partition",
+];
+
 /// What a reason says; `None` if the word is not known. Slurm may add more behind a comma or a parenthesis, such as
-/// `ReqNodeNotAvail, UnavailableNodes:c2`.
+/// `ReqNodeNotAvail, UnavailableNodes:c2`: that is passed on behind what the word means.
 pub(super) fn read(text: &str) -> Option<Reason> {
     let word = text.split([',', '(']).next().unwrap_or_default().trim();
-    let row = ROWS.iter().find(|(name, ..)| *name == word);
-    let row = row.or_else(|| ROWS.iter().find(|(name, ..)| name.contains(' ') && text.starts_with(name)));
-    let Some(&(name, outlook, meaning, advice, facet)) = row else { return limits::read(word) };
+    let is_phrase = |name: &str| name.contains(' ') && text.starts_with(name);
+    let row = ROWS.iter().find(|(name, ..)| is_phrase(name));
+    let row = row.or_else(|| ROWS.iter().find(|(name, ..)| *name == word));
+    let mut reason = row.map_or_else(|| limits::read(word), |row| Some(of_row(row)))?;
+    let known = match row {
+        Some((name, ..)) if is_phrase(name) && !name.ends_with("UnavailableNodes") => text,
+        Some((name, ..)) => name,
+        None => word,
+    };
+    let added = text.trim_start().strip_prefix(known).unwrap_or_default();
+    let added = added.trim_matches([',', ':', '(', ')', ' ']);
+    if !added.is_empty() {
+        reason.meaning = format!("{} ({added})", reason.meaning);
+    }
+    Some(reason)
+}
+
+fn of_row(&(name, outlook, meaning, advice, facet): &Row) -> Reason {
     let limit = PARTITION_LIMITS.iter().find(|(word, _)| *word == name).map(|(_, limit)| *limit);
-    Some(Reason { outlook, meaning: meaning.to_owned(), advice: advice.to_owned(), facet, limit })
+    let nature = match name {
+        _ if HELD.contains(&name) => Nature::Held,
+        _ if IN_PARTITION.contains(&name) => Nature::InPartition,
+        _ => Nature::Job,
+    };
+    Reason { outlook, meaning: meaning.to_owned(), advice: advice.to_owned(), facet, limit, nature }
 }

@@ -1,5 +1,6 @@
 //! UNHEALTHY: where the chain from this machine to the server's answer breaks.
 
+use super::clues;
 use super::evidence::Evidence;
 use super::explanation::{Explanation, Outlook, Topic};
 use crate::job::{JobState, Place};
@@ -30,31 +31,36 @@ struct Break {
 pub(super) fn unhealthy(service: &Service, job: &Job, evidence: &Evidence) -> Explanation {
     let (name, life) = (&service.spec.name, &service.life);
     let found = find(service, job, evidence);
-    let sentence = format!("service {name} is unhealthy since {}: {}", life.since, found.meaning);
-    let told = Explanation::new(sentence, Outlook::Blocked, found.advice).found(
+    let is_server = matches!(found.link, Link::Port | Link::Http);
+    // It answered once, so that its log may well tell of what did it no harm.
+    let clue = evidence.log.as_deref().filter(|_| is_server).and_then(clues::find);
+    let since = life.since.whole_secs();
+    let sentence = format!("service {name} is unhealthy since {since}: {}", found.meaning);
+    let advice = match &clue {
+        Some(clue) => format!("{}; {}", found.advice, clue.perhaps()),
+        None => found.advice,
+    };
+    let told = Explanation::new(sentence, Outlook::Blocked, advice).found(
         Topic::Job,
         format!("job {} is {}", job.id, job.word.as_deref().unwrap_or("in an unknown state")),
     );
-    let told = links(told, life, job, evidence);
+    let told = links(told, life, job, evidence).found_some(Topic::Log, clue.map(|clue| clue.line));
     if found.link >= Link::Port { told.with_log(evidence) } else { told }
 }
 
 /// What is known of each link.
 pub(super) fn links(told: Explanation, life: &Life, job: &Job, evidence: &Evidence) -> Explanation {
-    let doubt = life.doubt.as_ref().map(|doubt| doubt.why.clone());
-    let login = match (evidence.reached, doubt) {
-        (Some(true), _) if !evidence.is_local => Some("the cluster answers".to_owned()),
-        (Some(false), doubt) => Some(doubt.unwrap_or_else(|| "the cluster does not answer".to_owned())),
-        (_, doubt) => doubt,
-    };
+    let login = evidence.reached.filter(|_| !evidence.is_local).map(|reached| {
+        if reached { "the cluster answers" } else { "the cluster does not answer" }.to_owned()
+    });
     let node = match (&job.node, &evidence.node) {
         (Some(node), Some(state)) => Some(format!("{node} is {state}")),
         (Some(node), None) => Some(node.clone()),
         (None, _) => None,
     };
     let http = life.ping.as_ref().map(|ping| match &ping.echo {
-        Echo::Answered => format!("answered at {}", ping.at),
-        Echo::Silent(what) | Echo::NoRoute(what) => format!("{what}, at {}", ping.at),
+        Echo::Answered => format!("answered at {}", ping.at.whole_secs()),
+        Echo::Silent(what) | Echo::NoRoute(what) => format!("{what}, at {}", ping.at.whole_secs()),
     });
     told.found_some(Topic::Login, login)
         .found_some(Topic::Node, node)
@@ -69,6 +75,11 @@ fn port(place: &Place) -> String {
         (true, true) => format!("{host}:{port}, on the loopback interface only"),
         (true, false) => format!("{host}:{port}"),
     }
+}
+
+/// The HTTP status that a ping was answered with, in the words of the probe (`HTTP status 404`); `None` if it was not.
+pub(super) fn status(what: &str) -> Option<u16> {
+    what.strip_prefix("HTTP status ")?.parse().ok()
 }
 
 /// Finds the first link that is broken. The words of a ping are those of the probe: an HTTP status, a refused
@@ -90,7 +101,7 @@ fn find(service: &Service, job: &Job, evidence: &Evidence) -> Break {
         job.place().map_or_else(|| "its server".to_owned(), |place| format!("{}:{}", place.host, place.port));
     match life.ping.as_ref().map(|ping| (&ping.echo, ping.counted)) {
         Some((Echo::NoRoute(why), _)) => no_route(why, &place, evidence, profile),
-        Some((Echo::Silent(what), _)) => silent(name.as_str(), what, &place, evidence),
+        Some((Echo::Silent(what), _)) => silent(name.as_str(), what, &place),
         Some((Echo::Answered, false)) => Break {
             link: Link::Word,
             meaning: "something answers, but the scheduler has not confirmed the job lately".to_owned(),
@@ -141,11 +152,9 @@ fn no_route(why: &str, place: &str, evidence: &Evidence, profile: &str) -> Break
     Break { link, meaning, advice }
 }
 
-fn silent(name: &str, what: &str, place: &str, evidence: &Evidence) -> Break {
-    let logs = format!("look at its log with `towline logs {name}`");
-    let clue = evidence.log.as_deref().and_then(super::clues::find);
-    let advice = clue.map_or(logs, |clue| clue.advice.to_owned());
-    if what.contains("HTTP status") {
+fn silent(name: &str, what: &str, place: &str) -> Break {
+    let advice = format!("look at its log with `towline logs {name}`");
+    if status(what).is_some() {
         return Break {
             link: Link::Http,
             meaning: format!("its server answers on {place}, but not with a 2xx: {what}"),

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::clues;
+use super::clues::{self, Clue};
 use super::evidence::Evidence;
 use super::explanation::{Explanation, Outlook, Topic};
 use super::route;
 use super::words::span;
 use crate::job::JobState;
 use crate::known_job::{Job, Run};
-use crate::lifecycle::{Life, Phase};
+use crate::lifecycle::{Echo, Life, Phase};
 use crate::service::Service;
 use crate::time::Timestamp;
 
@@ -29,7 +29,6 @@ pub(super) fn submitted(service: &Service, now: Timestamp) -> Explanation {
         _ => format!("wait; `towline refresh {name}` goes on with it, `towline stop {name}` ends it"),
     };
     Explanation::new(sentence, Outlook::Waits, advice)
-        .found_some(Topic::Login, life.doubt.as_ref().map(|doubt| doubt.why.clone()))
 }
 
 /// Of a service whose job was accepted and not seen since.
@@ -57,28 +56,58 @@ pub(super) fn starting(service: &Service, job: &Job, evidence: &Evidence, now: T
     };
     let (runs, left) = (run.before.saturating_add(now.since(run.since)), grace_left(run, service, now));
     let clue = evidence.log.as_deref().and_then(clues::find);
-    let but = clue.as_ref().map(|clue| format!("; its log says that {}", clue.meaning)).unwrap_or_default();
-    let sentence = format!(
-        "service {name} is starting: job {id} runs{on} for {}, and its server has not answered {}{but}",
-        span(runs),
-        service.spec.health
-    );
+    let Server { told, outlook, advice } = server(service, job, clue.as_ref());
+    let sentence = format!("service {name} is starting: job {id} runs{on} for {}, and {told}", span(runs));
     let grace = match left {
         Some(left) => format!("{} left of {}", span(left), span(service.life.terms.grace)),
         None => format!("{} are over; one more ping in vain ends it", span(service.life.terms.grace)),
     };
-    let advice = match &clue {
-        Some(clue) => clue.advice.to_owned(),
-        None => {
-            format!("wait, or follow it with `towline logs -f {name}`; --grace gives the next one more time")
-        }
-    };
-    let told = Explanation::new(sentence, Outlook::Waits, advice)
-        .found(Topic::Run, format!("for {}, since {}", span(runs), run.since))
+    let told = Explanation::new(sentence, outlook, advice)
+        .found(Topic::Run, format!("for {}, since {}", span(runs), run.since.whole_secs()))
         .found(Topic::Grace, grace);
     route::links(told, &service.life, job, evidence)
         .found_some(Topic::Log, clue.map(|clue| clue.line))
         .with_log(evidence)
+}
+
+/// What is to be said of a server that has not answered as it should yet.
+struct Server {
+    told: String,
+    outlook: Outlook,
+    advice: String,
+}
+
+/// A server that answers with another status than a 2xx is asked for the wrong path, or is still loading: many answer
+/// so with a 5xx meanwhile. What a log says of one that is silent may have done it no harm.
+fn server(service: &Service, job: &Job, clue: Option<&Clue>) -> Server {
+    let (name, health) = (&service.spec.name, &service.spec.health);
+    let status = match service.life.ping.as_ref().map(|ping| &ping.echo) {
+        Some(Echo::Silent(what)) if job.place().is_some_and(|place| place.listening) => route::status(what),
+        Some(Echo::Silent(_) | Echo::NoRoute(_) | Echo::Answered) | None => None,
+    };
+    let Some(status) = status else {
+        let wait =
+            format!("wait, or follow it with `towline logs -f {name}`; --grace gives the next one more time");
+        return Server {
+            told: format!("its server has not answered {health}"),
+            outlook: Outlook::Waits,
+            advice: clue.map_or(wait.clone(), |clue| format!("{wait}; {}", clue.perhaps())),
+        };
+    };
+    let told = format!("its server answers {health} with HTTP status {status}, where only a 2xx counts");
+    let again = "stop it and start it again with `--health PATH`, a path that it answers with a 2xx";
+    match status {
+        500.. => Server {
+            told,
+            outlook: Outlook::Waits,
+            advice: format!("wait: many servers answer so while they load; if it stays so, {again}"),
+        },
+        _ => Server {
+            told,
+            outlook: Outlook::Blocked,
+            advice: format!("{again}, or wait if it will answer {health} so once it has loaded"),
+        },
+    }
 }
 
 /// How much of the grace period is left; `None` once it is over.
@@ -93,7 +122,7 @@ pub(super) fn healthy(service: &Service, evidence: &Evidence, now: Timestamp) ->
         "service {name} is healthy: it has answered {} for {}, since {}",
         service.spec.health,
         span(now.since(life.since)),
-        life.since
+        life.since.whole_secs()
     );
     let advice = match (service.url(), life.tunnel_unwanted) {
         (Some(url), _) => format!("nothing needs to be done; it answers at {url}"),
@@ -120,13 +149,29 @@ pub(super) fn stop(service: &Service) -> Option<String> {
     let stop = service.life.stop.as_ref()?;
     Some(match (stop.cancelled_at, &stop.failed) {
         (Some(at), _) => format!(
-            "asked for; the scheduler heard the cancel at {at}, and the job's end is still to be seen"
+            "asked for; the scheduler heard the cancel at {}, and the job's end is still to be seen",
+            at.whole_secs()
         ),
         (None, Some(failed)) => {
-            format!("asked for at {}; the cancel does not get through: {}", stop.asked_at, failed.why)
+            format!(
+                "asked for at {}; the cancel does not get through: {}",
+                stop.asked_at.whole_secs(),
+                failed.why
+            )
         }
-        (None, None) => format!("asked for at {}, due at {}", stop.asked_at, stop.due),
+        (None, None) => {
+            format!("asked for at {}, due at {}", stop.asked_at.whole_secs(), stop.due.whole_secs())
+        }
     })
+}
+
+/// Why the last look told nothing, and when the next one may, unless it may at once.
+pub(super) fn doubt(life: &Life, now: Timestamp) -> Option<String> {
+    let doubt = life.doubt.as_ref()?;
+    let next = doubt
+        .not_before(now)
+        .map(|at| format!("; the next try is in {} at the earliest", span(at.since(now))));
+    Some(format!("no news since {}: {}{}", doubt.since.whole_secs(), doubt.why, next.unwrap_or_default()))
 }
 
 /// How old what is known is, where it could not be made new.
@@ -135,7 +180,7 @@ pub(super) fn age(life: &Life, evidence: &Evidence, now: Timestamp) -> Option<St
         return None;
     }
     Some(match life.observed_at {
-        Some(at) => format!("last known {} ago, at {at}", span(now.since(at))),
+        Some(at) => format!("last known {} ago, at {}", span(now.since(at)), at.whole_secs()),
         None => "nothing of it was ever seen".to_owned(),
     })
 }

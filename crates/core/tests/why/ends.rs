@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use towline_core::job::{ExitStatus, Outcome};
-use towline_core::lifecycle::{Cause, EndStatus, Ending, Phase};
+use towline_core::lifecycle::{Cause, Echo, EndStatus, Ending, Phase, PingRecord};
 use towline_core::service::Service;
 use towline_core::why::{Evidence, Memory, Outlook, Topic};
 
-use crate::support::{assert_says, code, ended, job_ended, log, on, why};
+use crate::support::{ago, assert_says, code, ended, job_ended, log, on, why};
 
 #[test]
 fn a_command_that_was_not_found() {
@@ -15,12 +15,10 @@ fn a_command_that_was_not_found() {
     let told = why(&service, &log("job.sh: line 9: serve: command not found\n"));
     assert_says(
         &told.sentence,
-        &[
-            "service web ended as FAILED: the job failed (exit code 127)",
-            "a command was not found",
-            "line 9: serve",
-        ],
+        &["service web ended as FAILED: the job failed (exit code 127)", "a command was not found"],
     );
+    assert!(!told.sentence.contains("line 9"), "the line is told once: {}", told.sentence);
+    assert_eq!(on(&told, Topic::Log), Some("job.sh: line 9: serve: command not found"));
     assert_says(
         on(&told, Topic::Exit).unwrap(),
         &["exit code 127 (what a shell says of a command that was not found)"],
@@ -28,7 +26,8 @@ fn a_command_that_was_not_found() {
     assert_says(&told.advice, &["PATH"]);
     assert_eq!(told.outlook, Outlook::Ended);
     let missing = why(&service, &log("job.sh: line 9: /no/such/serve: No such file or directory\n"));
-    assert_says(&missing.sentence, &["its log says that a command was not found", "/no/such/serve"]);
+    assert_says(&missing.sentence, &["its log says that a command was not found"]);
+    assert_says(on(&missing, Topic::Log).unwrap(), &["/no/such/serve"]);
     let silent = why(&service, &Evidence::default());
     assert_says(&silent.sentence, &["(exit code 127): a command was not found"]);
     assert_eq!((on(&silent, Topic::Log), silent.log.len()), (None, 0));
@@ -118,6 +117,15 @@ fn a_server_that_was_never_heard_has_advice_by_where_it_listened() {
     assert_says(&why(&loopback, &Evidence::default()).advice, &["loopback interface of c1 only", "0.0.0.0"]);
     let here = Evidence { is_local: true, ..Evidence::default() };
     assert_says(&why(&loopback, &here).advice, &["another path with --health"]);
+}
+
+#[test]
+fn a_server_that_answered_with_another_status_was_asked_for_the_wrong_path() {
+    let mut service = unheard(|_| ());
+    let echo = Echo::Silent("HTTP status 404".into());
+    service.life.ping = Some(PingRecord { at: ago(2), echo, counted: true });
+    let told = why(&service, &log("cat: notes: No such file or directory"));
+    assert_says(&told.advice, &["nothing answered /health with a 2xx (last: HTTP status 404)", "--health"]);
 }
 
 #[test]

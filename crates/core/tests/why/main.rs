@@ -2,6 +2,7 @@
 
 mod ends;
 mod logs;
+mod partitions;
 mod reasons;
 mod states;
 mod support;

@@ -80,20 +80,16 @@ fn what_can_never_start_is_said_so() {
         let of_one_job = ["PerJob", "PerJobLimit", "PerNode"].iter().any(|end| word.ends_with(end));
         assert_eq!(never.contains(&word), of_one_job || word.starts_with("QOSMin"), "{word}");
     }
-    let others = [
-        "PartitionTimeLimit",
-        "PartitionNodeLimit",
-        "BadConstraints",
-        "DependencyNeverSatisfied",
-        "InvalidQOS",
-    ];
+    let others = ["PartitionTimeLimit", "BadConstraints", "DependencyNeverSatisfied", "InvalidQOS"];
     assert!(others.iter().all(|word| never.contains(word)));
     for word in
         ["Resources", "Priority", "BeginTime", "Dependency", "AssocMaxJobsLimit", "QOSMaxCpuPerUserLimit"]
     {
         assert_eq!(outlook(word), Outlook::Waits, "{word}");
     }
-    for word in ["JobHeldUser", "JobHeldAdmin", "PartitionDown", "AssocGrpCPUMinutesLimit"] {
+    for word in
+        ["JobHeldUser", "JobHeldAdmin", "PartitionDown", "PartitionNodeLimit", "AssocGrpCPUMinutesLimit"]
+    {
         assert_eq!(outlook(word), Outlook::Blocked, "{word}");
     }
 }
@@ -108,14 +104,65 @@ fn a_word_that_is_not_known_is_passed_on() {
 
 #[test]
 fn what_slurm_adds_to_a_word_stays_with_it() {
-    for text in ["ReqNodeNotAvail, UnavailableNodes:c2", "ReqNodeNotAvail(Unavailable:c2)"] {
+    let cases = [
+        ("ReqNodeNotAvail, UnavailableNodes:c[2-3]", "nodes that it needs are down or drained (c[2-3])"),
+        ("ReqNodeNotAvail(Unavailable:c2)", "drained, reserved or in use (Unavailable:c2)"),
+        ("ReqNodeNotAvail", "drained, reserved or in use"),
+        ("Licenses, of another cluster", "the licenses that it asks for are in use (of another cluster)"),
+        ("QOSGrpJobsLimit, x", "may have together (x)"),
+    ];
+    for (text, expected) in cases {
         let told = why(&waiting(text), &Evidence::default());
-        assert_says(&told.sentence, &["a node that it requires"]);
+        assert!(told.sentence.ends_with(expected), "{text}: {}", told.sentence);
         assert_eq!(on(&told, Topic::Reason), Some(text));
     }
-    let phrase =
-        "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions";
-    assert_says(&why(&waiting(phrase), &Evidence::default()).sentence, &["nodes that it needs are down"]);
+}
+
+/// `node_scheduler.c` and `job_scheduler.c` put these in a word's place; all pass by themselves.
+#[test]
+fn nodes_that_others_have_reserved_are_waited_for() {
+    let cases = [
+        (
+            "ReqNodeNotAvail, Reserved for maintenance",
+            "the cluster is reserved for maintenance before it could end",
+            "wait until the maintenance is over, or stop it and start it again with a --time that ends before",
+        ),
+        (
+            "ReqNodeNotAvail, May be reserved for other job",
+            "the nodes that it needs may be reserved for other jobs",
+            "a shorter --time",
+        ),
+        (
+            "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
+            "nodes that it needs are down, drained or reserved for jobs in partitions of a higher priority",
+            "wait",
+        ),
+        (
+            "Nodes required for job are DOWN, DRAINED, REBOOTING or reserved for jobs in higher priority partitions",
+            "nodes that it needs are down, drained or reserved for jobs in partitions of a higher priority",
+            "wait",
+        ),
+    ];
+    for (text, meaning, advice) in cases {
+        let told = why(&waiting(text), &Evidence::default());
+        assert_eq!(told.sentence, format!("service web waits in the queue: {meaning}"), "{text}");
+        assert_says(&told.advice, &[advice]);
+        assert!(!told.advice.contains("--nodelist"), "{text}: {}", told.advice);
+        assert_eq!(told.outlook, Outlook::Waits, "{text}");
+    }
+}
+
+#[test]
+fn other_nodes_are_advised_only_where_some_are_named() {
+    let advice = |evidence: &Evidence| why(&waiting("ReqNodeNotAvail, UnavailableNodes:c2"), evidence).advice;
+    let named = Asked { nodelist: Some("c2".into()), ..Asked::default() };
+    let named = Evidence { asked: named, ..Evidence::default() };
+    assert_says(&advice(&named), &["start it again without that --nodelist"]);
+    let free = advice(&Evidence::default());
+    assert!(!free.contains("--nodelist") && free.contains("sinfo -R"), "{free}");
+    let mut service = waiting("NodeDown");
+    service.spec.resources.nodelist = Some("c2".into());
+    assert_says(&why(&service, &Evidence::default()).advice, &["without that --nodelist"]);
 }
 
 fn limit(of: &str, name: &str, value: &str) -> Limit {
@@ -124,8 +171,10 @@ fn limit(of: &str, name: &str, value: &str) -> Limit {
 
 #[test]
 fn a_limit_is_told_with_its_value_and_with_what_is_asked() {
-    let asked = Asked { time: Some("5:00".into()), nodes: Some("9".into()), ..Asked::default() };
+    let [partition, time, nodes] = ["short", "5:00", "9"].map(|text| Some(text.to_owned()));
+    let asked = Asked { partition, time, nodes, ..Asked::default() };
     let limits = vec![
+        limit("partition short", "MaxNodes", "UNLIMITED"),
         limit("partition short", "MaxTime", "00:02:00"),
         limit("partition short", "TotalNodes", "3"),
         limit("quality of service normal", "MaxTRES", "cpu=4"),
@@ -141,6 +190,13 @@ fn a_limit_is_told_with_its_value_and_with_what_is_asked() {
     assert_says(&told.advice, &["--time", "--partition"]);
     let told = why(&waiting("PartitionNodeLimit"), &evidence);
     assert_eq!(on(&told, Topic::Limit), Some("TotalNodes 3 of partition short"));
+    assert_says(
+        &told.sentence,
+        &[
+            "will never start as it is: it asks for more nodes than",
+            "it asks for 9, partition short allows 3",
+        ],
+    );
     let told = why(&waiting("QOSMaxCpuPerJobLimit"), &evidence);
     assert_says(&told.sentence, &["quality of service normal allows cpu=4"]);
     assert_says(&told.advice, &["--cpus", "--qos"]);
@@ -165,8 +221,20 @@ fn a_job_that_waits_has_a_place_and_perhaps_a_start() {
     );
     let past = Evidence { starts_at: Some(ago(1)), ..evidence.clone() };
     assert_eq!(on(&why(&waiting("Priority"), &past), Topic::Start), None);
-    let held = Evidence { reason: Some("JobHeldUser".into()), ..evidence };
-    let told = why(&waiting("Priority"), &held);
-    assert_eq!((on(&told, Topic::Queue), on(&told, Topic::Start)), (None, None), "it does not move");
+    let of = |reason: &str| Evidence { reason: Some(reason.into()), ..evidence.clone() };
+    let told = why(&waiting("Priority"), &of("JobHeldUser"));
     assert_says(&told.advice, &["scontrol release 7"]);
+    for still in ["JobHeldUser", "JobHeldAdmin", "job requeued in held state", "BadConstraints"] {
+        let told = why(&waiting("Priority"), &of(still));
+        assert_eq!((on(&told, Topic::Queue), on(&told, Topic::Start)), (None, None), "{still} does not move");
+        assert!(!told.sentence.contains("expected"), "{}", told.sentence);
+    }
+    for blocked in ["PartitionDown", "ReqNodeNotAvail", "AssocGrpCPUMinutesLimit"] {
+        let told = why(&waiting("Priority"), &of(blocked));
+        assert_eq!(
+            (told.outlook, on(&told, Topic::Queue)),
+            (Outlook::Blocked, Some("number 3 of 7 that wait in gpu"))
+        );
+        assert_says(&told.sentence, &["its start is expected in 10 min"]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towline_core::job::JobState;
-use towline_core::lifecycle::{Absence, Echo, Job, Phase, PingRecord, Stage, StopWish};
+use towline_core::lifecycle::{Absence, Doubt, Echo, Job, Phase, PingRecord, Run, Stage, StopWish};
 use towline_core::testing::sample_service;
 use towline_core::why::{Evidence, Outlook, Topic};
 
@@ -49,8 +49,53 @@ fn a_start_is_told_with_its_time_its_grace_and_its_log() {
     service.life.terms.grace = Duration::from_secs(100);
     assert_says(on(&why(&service, &reached()), Topic::Grace).unwrap(), &["are over"]);
     let told = why(&service, &log("ModuleNotFoundError: No module named 'torch'"));
-    assert_says(&told.sentence, &["its log says that a Python module is missing"]);
-    assert_says(&told.advice, &["--setup"]);
+    assert!(told.sentence.ends_with("its server has not answered /health"), "{}", told.sentence);
+    assert_says(
+        &told.advice,
+        &["towline logs -f web", "may matter, by which a Python module is missing", "--setup"],
+    );
+    assert_eq!(on(&told, Topic::Log), Some("ModuleNotFoundError: No module named 'torch'"));
+}
+
+#[test]
+fn a_server_that_answers_with_another_status_is_said_to() {
+    let mut service = at(Stage::Starting, running());
+    let mut told = |status: &str| {
+        let echo = Echo::Silent(format!("HTTP status {status}"));
+        service.life.ping = Some(PingRecord { at: ago(2), echo, counted: true });
+        why(&service, &log("cat: notes: No such file or directory"))
+    };
+    let missing = told("404");
+    assert_says(
+        &missing.sentence,
+        &["its server answers /health with HTTP status 404, where only a 2xx counts"],
+    );
+    assert_says(&missing.advice, &["start it again with `--health PATH`"]);
+    assert!(!missing.advice.contains("its path"), "the log is no cause: {}", missing.advice);
+    assert_eq!(missing.outlook, Outlook::Blocked);
+    let loading = told("503");
+    assert_says(&loading.sentence, &["HTTP status 503"]);
+    assert_says(&loading.advice, &["wait: many servers answer so while they load", "`--health PATH`"]);
+    assert_eq!(loading.outlook, Outlook::Waits);
+
+    let Phase::Live { job, .. } = &mut service.life.phase else { panic!("it starts") };
+    job.run.as_mut().and_then(|run| run.place.as_mut()).unwrap().listening = false;
+    let elsewhere = why(&service, &reached());
+    assert_says(&elsewhere.sentence, &["its server has not answered /health"]);
+}
+
+#[test]
+fn what_the_log_of_a_server_that_answered_once_says_is_not_its_cause() {
+    let service = unhealthy(Echo::Silent("no answer within 5 s".into()));
+    let told = why(&service, &log("ImportError: No module named 'flash_attn'"));
+    assert_says(
+        &told.advice,
+        &["look at its log with `towline logs web`", "may matter", "if so, install it"],
+    );
+    assert!(!told.sentence.contains("module"), "{}", told.sentence);
+    assert_eq!(on(&told, Topic::Log), Some("ImportError: No module named 'flash_attn'"));
+    let no_route = unhealthy(Echo::NoRoute("no ssh master answers".into()));
+    assert_eq!(on(&why(&no_route, &log("No module named x")), Topic::Log), None);
 }
 
 #[test]
@@ -117,6 +162,56 @@ fn a_cluster_out_of_reach_breaks_the_first_link_and_gives_ages() {
     assert_eq!(on(&told, Topic::Age), Some("nothing of it was ever seen"));
     waits.life.doubt = doubt("the scheduler gave no answer");
     assert!(on(&why(&waits, &reached()), Topic::Age).is_some(), "a doubt makes what is known old");
+}
+
+#[test]
+fn a_doubt_is_told_at_every_stage() {
+    let mut lives =
+        [waiting("Resources"), at(Stage::Starting, running()), at(Stage::Healthy, running())].to_vec();
+    lives.push(at(Stage::Accepted, Job { state: None, ..job(JobState::Queued, "x") }));
+    lives.push(unhealthy(Echo::Silent("HTTP status 503".into())));
+    lives.push(at(Stage::Starting, job(JobState::Configuring, "CONFIGURING")));
+    let mut sending = sample_service(1, "web");
+    sending.life.phase = Phase::Sending { since: ago(200) };
+    lives.push(sending);
+    for mut service in lives {
+        assert_eq!(on(&why(&service, &reached()), Topic::Doubt), None);
+        service.life.doubt = doubt("squeue timed out");
+        let told = why(&service, &reached());
+        let text = on(&told, Topic::Doubt).unwrap();
+        assert_says(text, &["no news since 1970-01-12T13:46:10Z: squeue timed out; the next try is in "]);
+        // The next look may try it at once.
+        service.life.doubt.as_mut().unwrap().last = ago(100);
+        let told = why(&service, &reached());
+        assert_eq!(on(&told, Topic::Doubt), Some("no news since 1970-01-12T13:46:10Z: squeue timed out"));
+    }
+}
+
+#[test]
+fn people_are_told_whole_seconds() {
+    let odd = |secs| ago(secs).plus(Duration::from_micros(243_021));
+    let mut service = unhealthy(Echo::Silent("HTTP status 503".into()));
+    service.life.since = odd(50);
+    service.life.ping.as_mut().unwrap().at = odd(3);
+    service.life.observed_at = Some(odd(9));
+    service.life.doubt = doubt("squeue timed out").map(|doubt| Doubt { since: odd(30), ..doubt });
+    let status = towline_core::lifecycle::EndStatus::Stopped;
+    service.life.stop =
+        Some(StopWish { asked_at: odd(5), due: odd(4), status, cancelled_at: None, failed: None });
+    let mut healthy = service.clone();
+    let run = Run { since: odd(100), ..running().run.unwrap() };
+    healthy.life.phase =
+        Phase::Live { stage: Stage::Healthy, job: Job { run: Some(run.clone()), ..running() } };
+    let mut starting = healthy.clone();
+    starting.life.phase = Phase::Live { stage: Stage::Starting, job: Job { run: Some(run), ..running() } };
+    starting.life.stop.as_mut().unwrap().cancelled_at = Some(odd(3));
+    for service in [service, healthy, starting] {
+        let text = format!("{:?}", why(&service, &reached()));
+        assert!(text.contains("1970-01-12") && !text.contains("243"), "{text}");
+    }
+    let evidence = Evidence { starts_at: Some(NOW.plus(Duration::from_micros(60_243_021))), ..reached() };
+    let text = format!("{:?}", why(&waiting("Resources"), &evidence));
+    assert!(text.contains("in 60 s, at 1970-01-12T13:47:40Z"), "{text}");
 }
 
 #[test]
