@@ -28,9 +28,14 @@ const FORMAT: &str = "%A|%T|%r|%S|%Q|%P|%a|%u|%q|%l|%D|%C|%m|%b|%E|%n|%f|%W|%v|%
 /// What is asked of accounting: the job and its steps. All are known from 20.11 on.
 const FIELDS: &str = "JobID,ReqMem,MaxRSS,AllocTRES,NNodes,JobName";
 
+/// Why there is no place in the queue where other users' jobs may be hidden.
+const HIDDEN: &str = "its place in the queue: all jobs that are seen to wait there are yours, and the cluster may hide those of others";
+
 /// The steps of the look. Whatever fails says so and harms no other; the questions after the first get a short time.
 ///
-/// The queue of a whole partition is counted where it is: one line comes back. `sacctmgr` prints its default columns
+/// The queue of a whole partition is counted where it is: one line comes back. That question costs the controller most,
+/// so it is asked only for a job that has a place there, and of the others those that could start now count. Where all
+/// that are seen are the user's own, others may be hidden (`PrivateData`, slurm.conf(5)). `sacctmgr` prints its default columns
 /// with a heading, as every version does, instead of chosen ones, of which one that it does not know would spoil all.
 const TEXT: &str = r#"export LC_ALL=C SLURM_TIME_FORMAT=%s
 short=5
@@ -46,13 +51,10 @@ waiting() {
 $row
 END_OF_ROW
   [ "$state" = PENDING ] || return
-  section queue
-  rows=$(bounded "$short" squeue -h -t PENDING -p "$partition" -o '%A %Q')
-  answer $? queue && say "p$(printf '%s\n' "$rows" | awk -v id="$id" -v priority="$priority" '
-    NF != 2 { next }
-    { all++ }
-    $2 + 0 > priority + 0 || ($2 + 0 == priority + 0 && $1 + 0 < id + 0) { ahead++ }
-    END { print ahead + 0, all + 0 }')"
+  case $reason in
+    JobHeld* | JobHold* | *held*) ;;
+    *) place ;;
+  esac
   section partition
   set -f
   IFS=,
@@ -69,6 +71,28 @@ END_OF_ROW
       limits assoc user= "account=$account" ;;
     QOS* | Max*Per*) limits qos "name=$qos" ;;
   esac
+}
+place() {
+  section queue
+  rows=$(bounded "$short" squeue -h -t PENDING -p "$partition" -o '%A %Q %u %r')
+  answer $? queue || return
+  set -- $(printf '%s\n' "$rows" | awk -v id="$id" -v priority="$priority" -v user="$user" '
+    NF < 4 || $1 == id { next }
+    $3 != user { others++ }
+    $2 + 0 == 0 || $4 ~ /^(JobHeld|JobHold|Dependency|BeginTime)/ || /held/ { next }
+    { all++ }
+    $2 + 0 > priority + 0 || ($2 + 0 == priority + 0 && $1 + 0 < id + 0) { ahead++ }
+    END { print ahead + 0, all + 1, others + 0 }')
+  if [ "$3" -eq 0 ]; then
+    section config
+    found=$(bounded "$short" scontrol show config)
+    answer $? config || return
+    hidden=$(printf '%s\n' "$found" | awk '$1 == "PrivateData" { print $3 }')
+    case ",$hidden," in
+      ,, | *,jobs,*) say h; return ;;
+    esac
+  fi
+  say "p$1 $2"
 }
 limits() {
   command -v sacctmgr >/dev/null 2>&1 || return
@@ -145,11 +169,13 @@ pub(crate) fn read(id: ServiceId, output: &ShellOutput) -> Result<Evidence, Insp
         match letter {
             'Q' => read_row(&mut evidence, id, line),
             'p' => evidence.position = read_position(line),
+            'h' => evidence.gaps.push(HIDDEN.to_owned()),
             'P' => evidence.limits.extend(partition_limits(line)),
             'L' => evidence.limits.extend(account_limits(more)),
             'N' => evidence.node = read_node(line),
             'A' => evidence.memory = read_memory(id, more),
-            'g' => evidence.gaps.extend(read_gap(line, output)),
+            // A controller that does not answer says so to each question.
+            'g' => evidence.gaps.extend(read_gap(line, output).filter(|gap| !evidence.gaps.contains(gap))),
             _ => {}
         }
     }
@@ -227,7 +253,7 @@ fn partition_limits(line: &str) -> Vec<Limit> {
     let Some((_, partition)) = pairs().find(|(name, _)| *name == "PartitionName") else { return Vec::new() };
     let wanted = ["MaxTime", "MaxNodes", "TotalNodes", "MaxMemPerNode", "MaxMemPerCPU"];
     pairs()
-        .filter(|(name, value)| wanted.contains(name) && *value != "UNLIMITED")
+        .filter(|(name, _)| wanted.contains(name))
         .map(|(name, value)| Limit {
             of: format!("partition {partition}"),
             name: name.to_owned(),
@@ -277,15 +303,28 @@ fn read_memory(id: ServiceId, text: &str) -> Memory {
     for row in &rows {
         let &[job, asked, _, given, nodes, name, _] = row.as_slice() else { continue };
         if is_number(job) && token(name) == Some(id) {
-            let given = given.split(',').find_map(|tres| bytes(tres.strip_prefix("mem=")?));
+            let of = |tres: &str| given.split(',').find_map(|given| given.strip_prefix(tres));
             let nodes = nodes.parse().unwrap_or(1).max(1);
-            memory.limit = given.map(|given| given / nodes).or_else(|| bytes(asked));
+            let cpus = of("cpu=").and_then(|cpus| cpus.parse().ok());
+            let given = of("mem=").and_then(bytes).map(|given| given / nodes);
+            memory.limit = given.or_else(|| asked_on_a_node(asked, nodes, cpus));
             let step = |row: &&Vec<&str>| row.first().and_then(|step| step.strip_prefix(job)).is_some();
             let peaks = rows.iter().filter(step).filter_map(|row| bytes(row.get(2)?));
             memory.peak = peaks.max().filter(|peak| *peak > 0);
         }
     }
     memory
+}
+
+/// What `ReqMem` comes to on each of a job's nodes. Up to 20.11 it is that of a node (`100Mn`) or of a CPU (`100Mc`), and
+/// from 21.08 on that of the whole job (sacct(1)); its CPUs are taken to be spread evenly.
+fn asked_on_a_node(asked: &str, nodes: u64, cpus: Option<u64>) -> Option<u64> {
+    let amount = bytes(asked)?;
+    match asked.trim().chars().last() {
+        Some('n') => Some(amount),
+        Some('c') => Some(amount.checked_mul(cpus?)? / nodes),
+        _ => Some(amount / nodes),
+    }
 }
 
 /// What could not be learnt. A cluster without accounting has nothing more to tell.
@@ -324,7 +363,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_read(
-            lines in prop::collection::vec("[QpPLNAgl.x]?(\u{1f}|=|\\||[a-z0-9 ]){0,30}", 0..9), stdout: Vec<u8>
+            lines in prop::collection::vec("[QphPLNAgl.x]?(\u{1f}|=|\\||[a-z0-9 ]){0,30}", 0..9), stdout: Vec<u8>
         ) {
             let lines: String = lines.iter().map(|line| format!("\u{1e}{line}\n")).collect();
             let whole = answer(&(lines + "\u{1e}.\n"));

@@ -8,7 +8,7 @@ use towline_core::lifecycle::{Cause, EndStatus, Ending, Job, Phase, Stage, Terms
 use towline_core::ports::Inspector as _;
 use towline_core::service::Service;
 use towline_core::time::Timestamp;
-use towline_core::why::{Evidence, Limit, Memory, Position, explain};
+use towline_core::why::{Evidence, Limit, Memory, Outlook, Position, explain};
 
 use crate::support::{ID, LoginHost, OTHER, id, record, spec};
 
@@ -86,7 +86,7 @@ async fn every_captured_reason_is_explained() {
         ("PENDING-dependency", "it waits for other jobs"),
         ("PENDING-dependency-never", "will never start as it is: the jobs that it depends on ended"),
         ("PENDING-held", "it is held by you"),
-        ("PENDING-node-down", "a node that it requires is down"),
+        ("PENDING-node-down", "nodes that it needs are down or drained (c2)"),
         ("PENDING-priority", "jobs of a higher priority wait before it"),
         ("PENDING-resources", "what it asks for is in use by other jobs"),
         ("REQUEUED-after-node-fail", "its earliest start time has not come"),
@@ -108,9 +108,22 @@ async fn a_waiting_job_is_told_with_its_place_and_its_partitions_limits() {
         host.greet("Welcome, no newline");
         let row = row("PENDING", "PartitionTimeLimit", "1795404800", "short", "5:00");
         // The second question names the partition.
-        let hook = "case $* in *short*) printf '%s\\n' '9 4294901475' '8 4294901474' '6 4294901474' '7 4294901474' \
-                    '1 0' 'odd' ''; exit;; esac\n";
-        host.set("squeue.hook", hook);
+        let others = [
+            "9 4294901475 bob Priority",
+            "8 4294901474 alice None",
+            "6 4294901474 bob Resources",
+            "7 4294901474 alice PartitionTimeLimit",
+            "5 1 carol ReqNodeNotAvail, UnavailableNodes:c2",
+            // None of these could start now.
+            "1 0 bob JobHeldUser",
+            "2 4294901475 bob Dependency",
+            "3 4294901475 bob DependencyNeverSatisfied",
+            "4 4294901475 bob BeginTime",
+            "10 4294901475 bob launch failed requeued held",
+            "odd",
+            "",
+        ];
+        host.set("squeue.hook", &queue_of(&others));
         host.set("squeue.out", &format!("odd\nname\n{}{row}", row.replace(ID, OTHER)));
         let partition =
             "PartitionName=short AllowGroups=ALL MaxNodes=UNLIMITED MaxTime=00:02:00 TotalNodes=3\n";
@@ -125,7 +138,11 @@ async fn a_waiting_job_is_told_with_its_place_and_its_partitions_limits() {
             name: name.into(),
             value: value.into(),
         };
-        assert_eq!(evidence.limits, [limit("MaxTime", "00:02:00"), limit("TotalNodes", "3")]);
+        assert_eq!(
+            evidence.limits,
+            [limit("MaxNodes", "UNLIMITED"), limit("MaxTime", "00:02:00"), limit("TotalNodes", "3")]
+        );
+        assert_eq!(host.calls("scontrol"), ["-o show partition short"], "nobody's jobs are hidden");
         assert_eq!(evidence.gaps, Vec::<String>::new());
         assert_eq!((host.runs(), host.calls("squeue").len()), (1, 2));
         assert_eq!((host.calls("sacct"), host.calls("sacctmgr")), (vec![], vec![]));
@@ -133,6 +150,62 @@ async fn a_waiting_job_is_told_with_its_place_and_its_partitions_limits() {
         let told = explain(&waiting(), &evidence, NOW);
         assert!(told.sentence.contains("it asks for 5:00, partition short allows 00:02:00"), "{told:?}");
     }
+}
+
+/// What makes `squeue` answer the question about the partition `short` with these lines.
+fn queue_of(lines: &[&str]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("'{line}'")).collect();
+    format!("case $* in *-p*short*) printf '%s\\n' {}; exit;; esac\n", lines.join(" "))
+}
+
+#[tokio::test]
+async fn where_others_may_be_hidden_there_is_no_place() {
+    let own = ["7 4294901474 alice Resources", "8 4294901475 alice Priority"];
+    let cases = [
+        ("PrivateData             = none", true),
+        ("PrivateData             = accounts,usage", true),
+        ("PrivateData             = accounts,jobs,usage", false),
+        ("PrivateData             = jobs", false),
+        ("Prolog                  = (null)", false),
+    ];
+    for (setting, is_told) in cases {
+        let host = LoginHost::new();
+        host.set("squeue.out", &row("PENDING", "Resources", "N/A", "short", "1:00"));
+        host.set("squeue.hook", &queue_of(&own));
+        host.set("scontrol.hook", &format!("case $* in *config) echo '{setting}'; exit;; esac\n"));
+        let evidence = look(&host, &waiting()).await;
+        let place = is_told.then_some(Position { ahead: 1, waiting: 2 });
+        assert_eq!((evidence.position, evidence.gaps.len()), (place, usize::from(!is_told)), "{setting}");
+        assert_eq!((host.runs(), host.calls("scontrol").len()), (1, 2), "{setting}");
+        assert!(is_told || evidence.gaps[0].contains("may hide those of others"), "{:?}", evidence.gaps);
+    }
+}
+
+#[tokio::test]
+async fn the_queue_is_not_asked_for_a_job_that_is_held() {
+    for reason in ["JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue", "job requeued in held state"] {
+        let host = LoginHost::new();
+        host.set("squeue.out", &row("PENDING", reason, "N/A", "short", "1:00"));
+        let evidence = look(&host, &waiting()).await;
+        assert_eq!((evidence.reason.as_deref(), evidence.position), (Some(reason), None));
+        assert_eq!(host.calls("squeue").len(), 1, "{reason}: {:?}", host.calls("squeue"));
+        assert_eq!(host.calls("scontrol"), ["-o show partition short"]);
+    }
+}
+
+#[tokio::test]
+async fn each_of_several_partitions_is_told_with_its_limits() {
+    let host = LoginHost::new();
+    host.set("squeue.out", &row("PENDING", "PartitionTimeLimit", "N/A", "short,long", "5:00:00"));
+    let hook = "for last; do :; done\n\
+                case $last in short) t=00:02:00;; *) t=7-00:00:00;; esac\n\
+                echo PartitionName=$last MaxNodes=UNLIMITED MaxTime=$t TotalNodes=3\nexit\n";
+    host.set("scontrol.hook", hook);
+    let told = explain(&waiting(), &look(&host, &waiting()).await, NOW);
+    let expected = "service web waits in the queue: partition long may start it, while the scheduler says of one that its \
+                    time limit is longer than its partition allows (it asks for 5:00:00, partition short allows \
+                    00:02:00, partition long allows 7-00:00:00)";
+    assert_eq!((told.sentence.as_str(), told.outlook), (expected, Outlook::Waits));
 }
 
 #[tokio::test]
@@ -169,7 +242,7 @@ async fn what_fails_is_told_and_harms_nothing_else() {
     fs::write(host.service("server.log"), "from an earlier run\n").unwrap();
     let evidence = look(&host, &waiting()).await;
     assert_eq!(evidence.reason.as_deref(), Some("Resources"));
-    assert_eq!(evidence.gaps.len(), 1, "{:?}", evidence.gaps);
+    assert_eq!((evidence.gaps.len(), host.calls("scontrol").len()), (1, 2), "{:?}", evidence.gaps);
     assert!(evidence.gaps[0].contains("Unable to contact slurm controller"), "{:?}", evidence.gaps);
     assert_eq!(evidence.log.as_deref(), Some("from an earlier run\n"));
 
@@ -238,6 +311,24 @@ async fn memory_is_told_with_limit_and_peak() {
     assert_eq!(look(&host, &service).await.memory, Memory { limit: Some(100 << 20), peak: None });
     host.set("sacct.out", &memory_rows("OUT_OF_MEMORY.sacct-long", "9K").replace(ID, OTHER));
     assert_eq!(look(&host, &service).await.memory, Memory::default(), "a stranger's job of that number");
+}
+
+/// Where memory is not tracked (`SelectTypeParameters`, slurm.conf(5)) only what was asked for is told.
+#[tokio::test]
+async fn memory_that_was_asked_for_is_told_of_a_node() {
+    let cases = [
+        ("100Mc", "cpu=8,node=2,billing=8", "2", Some(400 << 20)),
+        ("100Mc", "", "2", None),
+        ("100Mn", "cpu=8,node=2", "2", Some(100 << 20)),
+        ("100M", "cpu=8,node=2", "2", Some(50 << 20)),
+        ("100Mc", "cpu=8,mem=600M,node=2", "2", Some(300 << 20)),
+    ];
+    for (asked, given, nodes, limit) in cases {
+        let host = LoginHost::new();
+        host.set("sacct.out", &(record(&["7", asked, "", given, nodes, &format!("web-{ID}")]) + "\n"));
+        let memory = look(&host, &ended(Outcome::OutOfMemory)).await.memory;
+        assert_eq!(memory, Memory { limit, peak: None }, "{asked} {given}");
+    }
 }
 
 #[tokio::test]
