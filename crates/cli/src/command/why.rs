@@ -13,7 +13,7 @@ use crate::render::{WhyView, answer};
 ///
 /// A sentence, the evidence for it, and advice: what holds the job in the queue and whether it can ever start, where
 /// the way to a silent server breaks, what ended it and what its log says. What cannot be learnt now is explained
-/// from what is recorded.
+/// from what is recorded. Of the log's last lines the one that tells most is marked with `>`.
 ///
 /// With --json an object: `id`, `name`, `status`, `profile`, `job_id`, `since` and `observed_at` as `show` has them;
 /// `sentence`; `outlook`, one of `fine`, `waits`, `blocked`, `never` and `ended`; `evidence`, objects with a `topic`

@@ -285,7 +285,8 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
     lines.push(("last known", life.observed_at.map_or_else(|| "never".to_owned(), ago)));
     if let Some(doubt) = life.no_news() {
         lines.push(("no news", format!("since {}: {}", moment(doubt.since), doubt.why)));
-        lines.push(("next try", format!("{} at the earliest", moment(doubt.retry_at()))));
+        let next = doubt.not_before(now).map(|at| format!("{} at the earliest", moment(at)));
+        lines.extend(next.map(|next| ("next try", next)));
     }
     let mut text = String::new();
     for (key, value) in lines {

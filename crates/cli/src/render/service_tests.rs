@@ -75,6 +75,18 @@ fn a_damaged_row_stands_beside_the_others() {
 }
 
 #[test]
+fn the_next_try_is_told_as_long_as_it_is_to_come() {
+    let mut doubtful = reached(healthy(service(1, "web")));
+    let since = Timestamp::from_secs(6);
+    let doubt = Doubt { since, last: Timestamp::from_secs(100), count: 7, why: "no route to login".into() };
+    let next = format!("next try    {} at the earliest\n", moment(doubt.retry_at()));
+    doubtful.life.doubt = Some(doubt);
+    let text = |secs| details(&doubtful, &[], Timestamp::from_secs(secs));
+    assert!(text(101).contains(&next), "{}", text(101));
+    assert!(!text(161).contains("next try") && text(161).contains("no route to login"), "{}", text(161));
+}
+
+#[test]
 fn the_table_says_how_old_doubtful_knowledge_is() {
     let mut doubtful = reached(healthy(service(1, "web")));
     doubtful.life.doubt = Some(Doubt {

@@ -5,7 +5,7 @@ use towline_core::id::{JobId, ServiceId};
 use towline_core::lifecycle::Status;
 use towline_core::service::Service;
 use towline_core::time::Timestamp;
-use towline_core::why::{Evidence, Explanation, Finding, Outlook};
+use towline_core::why::{Evidence, Explanation, Finding, Outlook, Topic};
 
 use super::words::{clean, clean_line};
 
@@ -59,23 +59,28 @@ impl<'a> WhyView<'a> {
     }
 }
 
-/// The same for people: the sentence, a line for each piece of evidence, the log's last lines, and what to do.
+/// The same for people: the sentence, a line for each piece of evidence, the log's last lines, and what to do. The line
+/// of the log that tells most is marked among the last ones with `>`, and told by itself only where it is none of them.
 pub(crate) fn answer(evidence: &Evidence, explanation: &Explanation) -> String {
     let mut text = clean_line(&explanation.sentence);
     text.push('\n');
     let mut line = |key: &str, value: &str| {
         text.push_str(&format_args!("  {key:11} {}\n", clean_line(value)).to_string());
     };
+    let telling = explanation.evidence.iter().find(|finding| finding.topic == Topic::Log);
+    let marked = telling.and_then(|telling| explanation.log.iter().rposition(|line| *line == telling.text));
     for Finding { topic, text } in &explanation.evidence {
-        line(topic.as_str(), text);
+        if *topic != Topic::Log || marked.is_none() {
+            line(topic.as_str(), text);
+        }
     }
     for gap in &evidence.gaps {
         line("not learnt", gap);
     }
     if !explanation.log.is_empty() {
-        line("log", "ends so:");
-        for line in &explanation.log {
-            text.push_str("    | ");
+        line("log ends", "so:");
+        for (at, line) in explanation.log.iter().enumerate() {
+            text.push_str(if marked == Some(at) { "    > " } else { "    | " });
             text.push_str(&clean(line));
             text.push('\n');
         }
@@ -111,6 +116,25 @@ mod tests {
         assert!(text.starts_with("service web ended as "), "{text}");
         assert!(text.lines().last().unwrap().starts_with("what to do: "), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
+    }
+
+    #[test]
+    fn the_telling_line_of_the_log_is_told_once() {
+        let service = ended(service(1, "web"));
+        let telling = Finding { topic: Topic::Log, text: "sh: 1: serve: not found".into() };
+        let log = ["sh: 1: serve: not found", "sh: 1: serve: not found", "bye"].map(str::to_owned).to_vec();
+        let evidence = Evidence::default();
+        let mut explanation = explain(&service, &evidence, service.created_at);
+        explanation.evidence.push(telling);
+        explanation.log = log;
+        let text = answer(&evidence, &explanation);
+        let lines =
+            "  log ends    so:\n    | sh: 1: serve: not found\n    > sh: 1: serve: not found\n    | bye\n";
+        assert!(text.contains(lines) && !text.contains("\n  log   "), "{text}");
+        explanation.log.drain(..2);
+        let text = answer(&evidence, &explanation);
+        let lines = "  log         sh: 1: serve: not found\n  log ends    so:\n    | bye\n";
+        assert!(text.contains(lines), "{text}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// A point in time to the second, in RFC 3339 and UTC.
 pub(crate) fn moment(at: Timestamp) -> String {
-    Timestamp::from_secs(at.as_micros().div_euclid(1_000_000)).to_string()
+    at.whole_secs().to_string()
 }
 
 /// Foreign text (a scheduler's words, a log) without anything that could steer a terminal; line breaks and tabs stay.
