@@ -149,7 +149,7 @@ impl Life {
     pub fn no_news(&self) -> Option<Doubt> {
         let missed = || {
             let (absence, job) = (self.absence?, self.phase.job()?);
-            let until = absence.since.plus(self.terms.settle);
+            let until = absence.since.plus(self.terms.settle).whole_secs();
             let why =
                 format!("neither queue nor accounting lists job {}; it counts as gone after {until}", job.id);
             let last = self.looked_at.unwrap_or(absence.since);

@@ -167,7 +167,7 @@ pub(super) fn stop(service: &Service) -> Option<String> {
 
 /// Why the last look told nothing, and when the next one may, unless it may at once.
 pub(super) fn doubt(life: &Life, now: Timestamp) -> Option<String> {
-    let doubt = life.doubt.as_ref()?;
+    let doubt = life.no_news()?;
     let next = doubt
         .not_before(now)
         .map(|at| format!("; the next try is in {} at the earliest", span(at.since(now))));

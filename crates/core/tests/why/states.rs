@@ -188,6 +188,16 @@ fn a_doubt_is_told_at_every_stage() {
 }
 
 #[test]
+fn answers_that_miss_the_job_are_told() {
+    let mut service = at(Stage::Unhealthy, running());
+    service.life.absence = Some(Absence { since: ago(100), told_since: None });
+    service.life.looked_at = Some(ago(1));
+    let told = why(&service, &reached());
+    assert_says(on(&told, Topic::Doubt).unwrap(), &["neither queue nor accounting lists job 7"]);
+    assert!(on(&told, Topic::Age).is_some());
+}
+
+#[test]
 fn people_are_told_whole_seconds() {
     let odd = |secs| ago(secs).plus(Duration::from_micros(243_021));
     let mut service = unhealthy(Echo::Silent("HTTP status 503".into()));
@@ -205,7 +215,10 @@ fn people_are_told_whole_seconds() {
     let mut starting = healthy.clone();
     starting.life.phase = Phase::Live { stage: Stage::Starting, job: Job { run: Some(run), ..running() } };
     starting.life.stop.as_mut().unwrap().cancelled_at = Some(odd(3));
-    for service in [service, healthy, starting] {
+    starting.life.ping.as_mut().unwrap().echo = Echo::Answered;
+    let mut missed = starting.clone();
+    (missed.life.doubt, missed.life.absence) = (None, Some(Absence { since: odd(9), told_since: None }));
+    for service in [service, healthy, starting, missed] {
         let text = format!("{:?}", why(&service, &reached()));
         assert!(text.contains("1970-01-12") && !text.contains("243"), "{text}");
     }
