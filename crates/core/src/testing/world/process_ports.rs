@@ -114,7 +114,7 @@ impl Turnstile for Process {
             }
             self.world.advance(TRY_AGAIN);
         }
-        None
+        self.call(Call::Enter, async |_| Some(self.world.turnstile.take_over(profile)), || None).await
     }
 }
 
