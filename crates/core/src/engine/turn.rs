@@ -243,7 +243,13 @@ impl Engine {
     async fn reload(&self, entry: &mut Entry) -> Result<(), EngineError> {
         match self.ledger.list(Select::Id(entry.service.id)).await?.services.into_iter().next() {
             Some(saved) => self.rebase(entry, saved).await,
-            None => entry.gone = true,
+            None => {
+                entry.gone = true;
+                // Whoever removed it knew nothing of a tunnel that this turn has opened.
+                if let Some(tunnel) = entry.service.life.open_tunnel() {
+                    self.close(tunnel).await;
+                }
+            }
         }
         Ok(())
     }

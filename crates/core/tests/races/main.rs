@@ -294,6 +294,24 @@ fn a_wish_and_a_look_that_others_overtake_again_and_again_are_granted() {
 }
 
 #[test]
+fn what_a_look_opens_for_a_service_that_is_removed_meanwhile_is_closed() {
+    let scene = Scene::new();
+    let service = scene.healthy(1);
+    scene.world.drop_tunnels();
+    scene.world.advance(2 * MINUTE);
+    let mut look = begin(&scene.process(), |engine| async move { engine.refresh_all().await });
+    until(&mut look, Call::Open, 1);
+    let quick = scene.quick();
+    run(quick.stop(service.id, Duration::ZERO, EndStatus::Stopped)).unwrap();
+    scene.world.advance(MINUTE);
+    let ended = run(quick.refresh(service.id)).unwrap();
+    assert_eq!(ended.status(), Status::Stopped);
+    run(scene.ledger.remove(ended.id, ended.generation)).unwrap();
+    assert_eq!(end(look).unwrap().services, []);
+    assert_eq!(scene.world.open_tunnels(), 0);
+}
+
+#[test]
 fn a_server_that_is_waited_for_in_vain_is_asked_once_a_turn() {
     let scene = Scene::new();
     let id = scene.healthy(1).id;
