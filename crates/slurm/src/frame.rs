@@ -17,9 +17,10 @@ const END: char = '.';
 /// Shell text that begins every script: how lines are printed, and commands are run for a limited time.
 ///
 /// `say TEXT` prints a line of ours; `section NAME` begins a section of standard error; `finish` ends the answer;
-/// `bounded SECONDS COMMAND` runs a command, from which it keeps standard input: that is the script. Variables by which users change what Slurm's commands mean or print
-/// are removed; which exist is asked of the shell, as every Slurm has some more. Here and elsewhere what the shell
-/// can do by itself starts no program: on a busy login host that costs more than Slurm's own command.
+/// `bounded SECONDS COMMAND` runs a command, from which it keeps standard input: that is the script. Variables by which
+/// users change what Slurm's commands mean or print are removed; which exist is asked of the shell, as every Slurm has
+/// some more. Here and elsewhere what the shell can do by itself starts no program: on a busy login host that costs more
+/// than Slurm's own command.
 pub(crate) const PRELUDE: &str = r#"say() { printf '\036%s\n' "$1"; }
 section() { printf '\n\036%s\n' "$1" >&2; }
 finish() { say .; exit 0; }
