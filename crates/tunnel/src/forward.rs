@@ -86,6 +86,14 @@ impl Forward {
     /// Closes it: the port is free afterwards, while connections through it live on. Done at once if it is not open
     /// or its master has gone.
     pub(crate) async fn close(&self) -> Result<(), ForwardError> {
+        match self.ask_to_close().await {
+            // A master that dies while it is asked is gone when it is asked again.
+            Err(ForwardError::Master(error)) if has_gone(&error) => self.ask_to_close().await,
+            closed => closed,
+        }
+    }
+
+    async fn ask_to_close(&self) -> Result<(), ForwardError> {
         let session = session(Path::new(&self.control));
         let request = session.close_port_forward(ForwardType::Local, self.listen(), self.connect());
         match timeout(LOCAL_ANSWER, request).await {
@@ -104,6 +112,19 @@ impl Forward {
         // Not from a `SocketAddr`: that puts brackets around IPv6, which the master takes for part of a name.
         Socket::new(self.host.as_str(), self.port)
     }
+}
+
+/// Whether a master was not there, or left before it had answered.
+pub(crate) fn has_gone(error: &Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+            return matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof);
+        }
+        source = error.source();
+    }
+    matches!(error, Error::Disconnected)
 }
 
 /// Whether nobody listens on a local port and this user may.

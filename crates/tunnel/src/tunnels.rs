@@ -10,7 +10,7 @@ use towline_core::lifecycle::Tunnel;
 use towline_core::ports::{TunnelError, Tunnels};
 
 use crate::error::SshError;
-use crate::forward::{Forward, ForwardError, free_port};
+use crate::forward::{Forward, ForwardError, free_port, has_gone};
 use crate::master::Master;
 
 /// First local port that is chosen for a service, and how many there are from there. Below the ports which the
@@ -146,7 +146,7 @@ pub(crate) fn failure(error: ForwardError) -> TunnelError {
 /// Whether nothing listened on the control socket when the master was asked for the forward.
 fn is_of_gone_master(error: &TunnelError) -> bool {
     let TunnelError::Failed(source) = error else { return false };
-    matches!(source.downcast_ref(), Some(ForwardError::Master(openssh::Error::Disconnected)))
+    matches!(source.downcast_ref(), Some(ForwardError::Master(error)) if has_gone(error))
 }
 
 /// A login that failed for want of an answer is not one that could never work.
