@@ -19,8 +19,6 @@ use crate::time::Timestamp;
 /// Rounds after which a turn ends, whatever is still planned. Six are needed at most: open, ping, survey, open, ping,
 /// and cancel or close.
 const ROUNDS: usize = 8;
-/// Rounds in which the survey waits for tunnels and pings, so that one question serves all whose pings fail.
-const PINGS_FIRST: usize = 2;
 /// Pings and tunnels that are under way at once.
 const AT_ONCE: usize = 64;
 /// How often a change is tried again after another process was quicker. Each time that other one got on, and many may
@@ -36,9 +34,8 @@ impl Engine {
         watch: &mut Option<Watch<'_>>,
     ) -> Result<Vec<Service>, EngineError> {
         let mut entries = entries;
-        for round in 0..ROUNDS {
-            let pings_first = round < PINGS_FIRST;
-            let (mut began, mut actions) = self.due(&entries, pings_first);
+        for _ in 0..ROUNDS {
+            let (mut began, mut actions) = self.due(&entries);
             let asks = actions.iter().any(|(_, action)| *action == Action::Survey);
             let turnstile = self.turnstile.as_ref().filter(|_| asks);
             let pass = match turnstile {
@@ -47,7 +44,7 @@ impl Engine {
             };
             if turnstile.is_some() {
                 self.catch_up(&mut entries).await?;
-                (began, actions) = self.due(&entries, pings_first);
+                (began, actions) = self.due(&entries);
             }
             if actions.is_empty() {
                 break;
@@ -63,20 +60,15 @@ impl Engine {
         Ok(ours.map(|entry| entry.service).collect())
     }
 
-    /// What the services plan now, and when that is. The survey is left to a later round if there are tunnels to open or
-    /// pings to make, with `pings_first`, and whatever else there is to do if it may have to wait for others.
-    fn due(&self, entries: &[Entry], pings_first: bool) -> (Timestamp, Vec<(usize, Action)>) {
+    /// What the services plan now, and when that is. The survey comes last: one question serves all whose pings fail, and
+    /// nothing else waits where it has to wait for others.
+    fn due(&self, entries: &[Entry]) -> (Timestamp, Vec<(usize, Action)>) {
         let began = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
             actions.extend(entry.due(began).map(|action| (index, action)));
         }
-        let comes_first = |(_, action): &(_, Action)| match action {
-            Action::Open { .. } | Action::Ping { .. } => pings_first || self.turnstile.is_some(),
-            Action::Submit | Action::Cancel { .. } | Action::Close { .. } => self.turnstile.is_some(),
-            Action::Survey => false,
-        };
-        if actions.iter().any(comes_first) {
+        if actions.iter().any(|(_, action)| *action != Action::Survey) {
             actions.retain(|(_, action)| *action != Action::Survey);
         }
         (began, actions)
