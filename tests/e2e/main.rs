@@ -11,6 +11,7 @@ mod bad_logins;
 mod bad_services;
 mod bad_words;
 mod crash_points;
+mod diagnosis;
 mod doctor;
 mod doubt;
 mod faults_jobs;

@@ -197,7 +197,7 @@ impl Life {
 
     fn no_answer_yet(&self) -> String {
         match self.ping.as_ref().map(|ping| &ping.echo) {
-            Some(Echo::NoRoute(what)) => format!("no way to the server: {what}"),
+            Some(Echo::NoRoute(what)) => no_way(what),
             Some(Echo::Silent(what)) => format!("the server has not answered yet ({what})"),
             Some(Echo::Answered) | None => "the server has not answered yet".into(),
         }
@@ -207,9 +207,7 @@ impl Life {
         match (&self.ping, job.run.is_some()) {
             (_, false) => format!("job {} does not run", job.id),
             (Some(PingRecord { echo: Echo::Silent(what), .. }), true) => what.clone(),
-            (Some(PingRecord { echo: Echo::NoRoute(what), .. }), true) => {
-                format!("no way to the server: {what}")
-            }
+            (Some(PingRecord { echo: Echo::NoRoute(what), .. }), true) => no_way(what),
             (Some(PingRecord { echo: Echo::Answered, counted: false, .. }), true) => {
                 "something answers, but the scheduler has not confirmed the job lately".into()
             }
@@ -218,6 +216,14 @@ impl Life {
             }
         }
     }
+}
+
+fn no_way(what: &str) -> String {
+    let hint = match what.contains("cannot be reached from the ssh host") && what.contains("prohibited") {
+        true => "; via = \"node\" in its profile may lead there",
+        false => "",
+    };
+    format!("no way to the server: {what}{hint}")
 }
 
 #[cfg(test)]

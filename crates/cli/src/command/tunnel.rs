@@ -1,12 +1,15 @@
 //! `towline tunnel`
 
 use serde::Serialize;
-use towline_core::lifecycle::TunnelRecord;
+use towline_core::id::ServiceId;
+use towline_core::job::Place;
+use towline_core::lifecycle::{Job, Tunnel, TunnelRecord};
 use towline_core::ports::Select;
 use towline_core::service::Service;
 use towline_core::time::Timestamp;
+use towline_core::why::{FarEnd, Reach};
 
-use crate::app::App;
+use crate::app::{App, Pace};
 use crate::args::{JsonArg, ServiceArg};
 use crate::exit::{During as _, Outcome};
 use crate::render::{Columns, age};
@@ -18,8 +21,7 @@ pub(crate) enum TunnelVerb {
     Open(OpenArgs),
     /// Close the tunnel of a service until it is opened again; the service runs on
     Close(ServiceArg),
-    /// List the open tunnels, as far as is recorded
-    Ls(JsonArg),
+    Ls(LsArgs),
 }
 
 /// A service, and how its URL is printed.
@@ -27,6 +29,25 @@ pub(crate) enum TunnelVerb {
 pub(crate) struct OpenArgs {
     #[command(flatten)]
     service: ServiceArg,
+    #[command(flatten)]
+    output: JsonArg,
+}
+
+/// List the tunnels, and what the last ping through each found at its far end
+///
+/// Looks at all services again first, as `ls` does, unless another command did so within two seconds. A forward that
+/// opens says nothing about its far end; the ping tells whether the server answers, and if not, where the way ends.
+///
+/// With --json an array of objects. `reach` is one of `answers`, `unconfirmed` (something answers, and the scheduler has
+/// not confirmed the job lately), `not_asked`, `not_listening_yet`, `nothing_listens`, `loopback_only`, `wrong_node`,
+/// `forwarding_prohibited`, `name_unresolved`, `node_unreachable`, `node_refuses`, `http_error` (with `http_status`),
+/// `hangs`, `closes`, `not_http` and `no_way`; `text` and `advice` say it for people. `url` is null while a tunnel could
+/// not be opened.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LsArgs {
+    /// Show what is recorded without looking again
+    #[arg(long)]
+    no_refresh: bool,
     #[command(flatten)]
     output: JsonArg,
 }
@@ -40,6 +61,11 @@ pub(super) async fn tunnel(app: &App, verb: &TunnelVerb) -> Outcome<()> {
             let name = &service.spec.name;
             let failed = || format!("failed to open the tunnel of service {name}");
             let url = engine.open_tunnel(service.id).await.during(failed)?.url();
+            let far = FarEnd::of(&app.find(&service.id.to_string()).await?);
+            if far.is_broken() {
+                let advice = far.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+                app.terminal.warn(&format!("the tunnel is open, and {}{advice}", far.text));
+            }
             if args.output.json {
                 return Ok(app.terminal.json(&serde_json::json!({ "name": name, "url": url }))?);
             }
@@ -60,55 +86,103 @@ pub(super) async fn tunnel(app: &App, verb: &TunnelVerb) -> Outcome<()> {
     }
 }
 
-/// A tunnel in JSON.
+/// A tunnel in JSON. Fields may be added, and so may words of `reach`; none changes its meaning or goes away.
 #[derive(Serialize)]
 struct TunnelView<'a> {
-    id: String,
+    id: ServiceId,
     name: &'a str,
-    url: String,
-    host: &'a str,
-    port: u16,
+    /// `null` while it could not be opened; so are `host`, `port` and `checked_at`.
+    url: Option<String>,
+    host: Option<&'a str>,
+    port: Option<u16>,
+    /// Where it leads, or is to lead.
     place_host: &'a str,
     place_port: u16,
-    checked_at: Timestamp,
+    checked_at: Option<Timestamp>,
+    /// How far the way to the server's answer goes, as far as the last ping tells: a word.
+    reach: &'static str,
+    /// The HTTP status, if that is what the server answers with instead of a 2xx.
+    http_status: Option<u16>,
+    /// The same for people.
+    text: String,
+    /// What to do, for people.
+    advice: Option<String>,
+    /// When the server was last pinged.
+    pinged_at: Option<Timestamp>,
 }
 
-async fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
-    let listing = app.ledger().await?.list(Select::Unfinished).await?;
-    let open: Vec<(&Service, &TunnelRecord)> = listing
-        .services
-        .iter()
-        .filter_map(|service| Some((service, service.life.tunnel.as_ref()?)))
-        .collect();
-    if args.json {
-        let view = |(service, record): &(&Service, &TunnelRecord)| {
-            serde_json::json!(TunnelView {
-                id: service.id.to_string(),
-                name: service.spec.name.as_str(),
-                url: record.tunnel.url(),
-                host: &record.tunnel.host,
-                port: record.tunnel.port,
-                place_host: &record.tunnel.place.host,
-                place_port: record.tunnel.place.port,
-                checked_at: record.checked_at,
-            })
-        };
-        return Ok(app.terminal.json(&open.iter().map(view).collect::<Vec<_>>())?);
+/// A service that has a tunnel, or is to have one.
+struct Row<'a> {
+    service: &'a Service,
+    open: Option<&'a TunnelRecord>,
+    place: &'a Place,
+    far: FarEnd,
+}
+
+impl<'a> Row<'a> {
+    /// `None` for a service whose tunnel is neither open nor wanted, or whose job has not told where it listens.
+    fn of(service: &'a Service) -> Option<Self> {
+        let life = &service.life;
+        let open = life.tunnel.as_ref();
+        let wanted = life.phase.job().and_then(Job::place).filter(|_| !life.tunnel_unwanted);
+        let place = open.map(|record| &record.tunnel.place).or(wanted)?;
+        Some(Self { service, open, place, far: FarEnd::of(service) })
     }
-    if open.is_empty() {
+
+    fn view(&self) -> TunnelView<'_> {
+        let tunnel = self.open.map(|record| &record.tunnel);
+        let status = match self.far.reach {
+            Reach::HttpError(status) => Some(status),
+            _ => None,
+        };
+        TunnelView {
+            id: self.service.id,
+            name: self.service.spec.name.as_str(),
+            url: tunnel.map(Tunnel::url),
+            host: tunnel.map(|tunnel| tunnel.host.as_str()),
+            port: tunnel.map(|tunnel| tunnel.port),
+            place_host: &self.place.host,
+            place_port: self.place.port,
+            checked_at: self.open.map(|record| record.checked_at),
+            reach: self.far.reach.as_str(),
+            http_status: status,
+            text: self.far.text.clone(),
+            advice: self.far.advice.clone(),
+            pinged_at: self.far.at,
+        }
+    }
+
+    fn cells(&self, now: Timestamp) -> [String; 5] {
+        let place = format!("{}:{}", self.place.host, self.place.port);
+        let url = self.open.map_or_else(|| "-".to_owned(), |record| record.tunnel.url());
+        let checked = self.open.map(|record| format!("{} ago", age(now.since(record.checked_at))));
+        let far = match &self.far.advice {
+            Some(advice) => format!("{}: {advice}", self.far.text),
+            None => self.far.text.clone(),
+        };
+        [self.service.spec.name.to_string(), url, place, checked.unwrap_or_else(|| "-".to_owned()), far]
+    }
+}
+
+async fn ls(app: &App, args: &LsArgs) -> Outcome<()> {
+    if !args.no_refresh {
+        for warning in &app.refresh_all(Pace::InTurn).await?.warnings {
+            app.terminal.warn(warning);
+        }
+    }
+    let listing = app.ledger().await?.list(Select::Unfinished).await?;
+    let rows: Vec<Row<'_>> = listing.services.iter().filter_map(Row::of).collect();
+    if args.output.json {
+        return Ok(app.terminal.json(&rows.iter().map(Row::view).collect::<Vec<_>>())?);
+    }
+    if rows.is_empty() {
         app.terminal.note("no tunnels are open");
         return Ok(());
     }
-    let mut table = Columns::new(["NAME", "URL", "PLACE", "CHECKED"]);
-    for (service, record) in open {
-        let place = &record.tunnel.place;
-        let checked = format!("{} ago", age(app.now().since(record.checked_at)));
-        table.row([
-            service.spec.name.to_string(),
-            record.tunnel.url(),
-            format!("{}:{}", place.host, place.port),
-            checked,
-        ]);
+    let mut table =
+        Columns::new(["NAME", "URL", "PLACE", "CHECKED", "FAR END"]).expendable(["CHECKED", "PLACE"]);
+    for row in rows {
+        table.row(row.cells(app.now()));
     }
     Ok(app.terminal.table(&table)?)
 }

@@ -206,8 +206,9 @@ fn forwarding(tried: Result<Forwarding, Failure>, to: &str) -> Check {
             Check::failed(
                 NAME,
                 &failure.hint(
-                    "ask the administrators for `AllowTcpForwarding local` in sshd_config (with PermitOpen, for the compute \
-                     nodes), or use another login host; services run without it, but no URL leads to them",
+                    "if the cluster lets you ssh to the nodes of your jobs, set via = \"node\" in the profile: tunnels go \
+                     through the nodes then; else ask the administrators for `AllowTcpForwarding local` in sshd_config, or use \
+                     another login host; services run without it, but no URL leads to them",
                 ),
             )
         }

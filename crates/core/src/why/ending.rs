@@ -3,7 +3,7 @@
 use super::clues::{self, Clue};
 use super::evidence::Evidence;
 use super::explanation::{Explanation, Outlook, Topic};
-use super::route;
+use super::far_end;
 use super::words::{size, span};
 use crate::job::{ExitStatus, Outcome, Place};
 use crate::lifecycle::{Cause, Echo, Ending};
@@ -151,7 +151,7 @@ fn advice(service: &Service, ending: &Ending, evidence: &Evidence, clue: Option<
 /// Whether the server answered the last ping, but with another status than a 2xx: it was there.
 fn answered(service: &Service) -> bool {
     let echo = service.life.ping.as_ref().map(|ping| &ping.echo);
-    matches!(echo, Some(Echo::Silent(what)) if route::status(what).is_some())
+    matches!(echo, Some(Echo::Silent(what)) if far_end::status(what).is_some())
 }
 
 /// What may help when a server was never heard.

@@ -7,6 +7,7 @@ mod clues;
 mod ending;
 mod evidence;
 mod explanation;
+mod far_end;
 mod limits;
 mod partitions;
 mod pending;
@@ -17,3 +18,4 @@ mod words;
 
 pub use evidence::{Asked, Evidence, Limit, Memory, Position};
 pub use explanation::{Explanation, Finding, Outlook, Topic, explain};
+pub use far_end::{FarEnd, Reach};

@@ -3,6 +3,7 @@
 use super::clues;
 use super::evidence::Evidence;
 use super::explanation::{Explanation, Outlook, Topic};
+use super::far_end::{FarEnd, Reach};
 use crate::job::{JobState, Place};
 use crate::known_job::Job;
 use crate::lifecycle::{Echo, Life};
@@ -77,13 +78,7 @@ fn port(place: &Place) -> String {
     }
 }
 
-/// The HTTP status that a ping was answered with, in the words of the probe (`HTTP status 404`); `None` if it was not.
-pub(super) fn status(what: &str) -> Option<u16> {
-    what.strip_prefix("HTTP status ")?.parse().ok()
-}
-
-/// Finds the first link that is broken. The words of a ping are those of the probe: an HTTP status, a refused
-/// connection, no answer in time.
+/// Finds the first link that is broken.
 fn find(service: &Service, job: &Job, evidence: &Evidence) -> Break {
     let (name, life, profile) = (&service.spec.name, &service.life, &service.spec.profile);
     if evidence.reached == Some(false) {
@@ -97,22 +92,29 @@ fn find(service: &Service, job: &Job, evidence: &Evidence) -> Break {
     if let Some(found) = broken_job(name.as_str(), job) {
         return found;
     }
-    let place =
-        job.place().map_or_else(|| "its server".to_owned(), |place| format!("{}:{}", place.host, place.port));
-    match life.ping.as_ref().map(|ping| (&ping.echo, ping.counted)) {
-        Some((Echo::NoRoute(why), _)) => no_route(why, &place, evidence, profile),
-        Some((Echo::Silent(what), _)) => silent(name.as_str(), what, &place),
-        Some((Echo::Answered, false)) => Break {
-            link: Link::Word,
-            meaning: "something answers, but the scheduler has not confirmed the job lately".to_owned(),
-            advice: format!("wait until the scheduler answers; `towline refresh {name}` asks it again"),
-        },
-        Some((Echo::Answered, true)) | None => Break {
-            link: Link::Port,
-            meaning: "the server has not answered in this run of the job".to_owned(),
-            advice: format!("wait, or follow it with `towline logs -f {name}`"),
-        },
-    }
+    let far = FarEnd::of(service);
+    let node = || evidence.node.as_ref().map(|state| format!("; its node is {state}")).unwrap_or_default();
+    let link = match far.reach {
+        Reach::NoWay => Link::Login,
+        // The login host's, if the tunnel goes no farther.
+        Reach::ForwardingProhibited => Link::Login,
+        Reach::NameUnresolved | Reach::NodeUnreachable | Reach::NodeRefuses | Reach::WrongNode => Link::Node,
+        Reach::Unconfirmed => Link::Word,
+        Reach::NotListeningYet | Reach::NothingListens | Reach::LoopbackOnly => Link::Port,
+        Reach::HttpError(_) | Reach::Hangs | Reach::Closes | Reach::NotHttp => Link::Http,
+        Reach::Answers | Reach::NotAsked => {
+            return Break {
+                link: Link::Port,
+                meaning: "the server has not answered in this run of the job".to_owned(),
+                advice: format!("wait, or follow it with `towline logs -f {name}`"),
+            };
+        }
+    };
+    let meaning = match far.reach {
+        Reach::NodeUnreachable => far.text + &node(),
+        _ => far.text,
+    };
+    Break { link, meaning, advice: far.advice.unwrap_or_else(|| "wait".to_owned()) }
 }
 
 fn broken_job(name: &str, job: &Job) -> Option<Break> {
@@ -131,42 +133,4 @@ fn broken_job(name: &str, job: &Job) -> Option<Break> {
         meaning: format!("job {} {meaning}", job.id),
         advice: format!("{advice}; `towline show {name}` tells all that is known of it"),
     })
-}
-
-fn no_route(why: &str, place: &str, evidence: &Evidence, profile: &str) -> Break {
-    let (link, meaning, advice) = if why.contains("prohibited") {
-        let advice =
-            "the cluster's sshd must permit forwarding: ask its administrators, or use another login host";
-        (Link::Login, format!("the login host forwards no connection: {why}"), advice.to_owned())
-    } else if why.contains("cannot be reached from the ssh host") {
-        let node = evidence.node.as_ref().map(|state| format!("; its node is {state}")).unwrap_or_default();
-        (
-            Link::Node,
-            format!("{why}{node}"),
-            "wait; if its node is down, the scheduler ends or requeues the job".to_owned(),
-        )
-    } else {
-        let advice = format!("nothing is lost; `towline doctor --profile {profile}` checks the way there");
-        (Link::Login, format!("there is no way to {place}: {why}"), advice)
-    };
-    Break { link, meaning, advice }
-}
-
-fn silent(name: &str, what: &str, place: &str) -> Break {
-    let advice = format!("look at its log with `towline logs {name}`");
-    if status(what).is_some() {
-        return Break {
-            link: Link::Http,
-            meaning: format!("its server answers on {place}, but not with a 2xx: {what}"),
-            advice,
-        };
-    }
-    if what.contains("refused") {
-        return Break {
-            link: Link::Port,
-            meaning: format!("nothing listens on {place} any more: {what}, while the job goes on"),
-            advice,
-        };
-    }
-    Break { link: Link::Http, meaning: format!("{place} is reached, and no response comes: {what}"), advice }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::clues::{self, Clue};
 use super::evidence::Evidence;
 use super::explanation::{Explanation, Outlook, Topic};
+use super::far_end::{FarEnd, Reach};
 use super::route;
 use super::words::span;
 use crate::job::JobState;
 use crate::known_job::{Job, Run};
-use crate::lifecycle::{Echo, Life, Phase};
+use crate::lifecycle::{Life, Phase};
 use crate::service::Service;
 use crate::time::Timestamp;
 
@@ -56,7 +57,7 @@ pub(super) fn starting(service: &Service, job: &Job, evidence: &Evidence, now: T
     };
     let (runs, left) = (run.before.saturating_add(now.since(run.since)), grace_left(run, service, now));
     let clue = evidence.log.as_deref().and_then(clues::find);
-    let Server { told, outlook, advice } = server(service, job, clue.as_ref());
+    let Server { told, outlook, advice } = server(service, clue.as_ref());
     let sentence = format!("service {name} is starting: job {id} runs{on} for {}, and {told}", span(runs));
     let grace = match left {
         Some(left) => format!("{} left of {}", span(left), span(service.life.terms.grace)),
@@ -79,20 +80,36 @@ struct Server {
 
 /// A server that answers with another status than a 2xx is asked for the wrong path, or is still loading: many answer
 /// so with a 5xx meanwhile. What a log says of one that is silent may have done it no harm.
-fn server(service: &Service, job: &Job, clue: Option<&Clue>) -> Server {
+fn server(service: &Service, clue: Option<&Clue>) -> Server {
     let (name, health) = (&service.spec.name, &service.spec.health);
-    let status = match service.life.ping.as_ref().map(|ping| &ping.echo) {
-        Some(Echo::Silent(what)) if job.place().is_some_and(|place| place.listening) => route::status(what),
-        Some(Echo::Silent(_) | Echo::NoRoute(_) | Echo::Answered) | None => None,
-    };
-    let Some(status) = status else {
+    let far = FarEnd::of(service);
+    let wait = || {
         let wait =
             format!("wait, or follow it with `towline logs -f {name}`; --grace gives the next one more time");
-        return Server {
-            told: format!("its server has not answered {health}"),
-            outlook: Outlook::Waits,
-            advice: clue.map_or(wait.clone(), |clue| format!("{wait}; {}", clue.perhaps())),
-        };
+        clue.map_or(wait.clone(), |clue| format!("{wait}; {}", clue.perhaps()))
+    };
+    let status = match far.reach {
+        Reach::HttpError(status) => status,
+        Reach::ForwardingProhibited | Reach::NameUnresolved | Reach::NodeRefuses | Reach::LoopbackOnly => {
+            let advice = far.advice.unwrap_or_else(wait);
+            return Server { told: far.text, outlook: Outlook::Blocked, advice };
+        }
+        Reach::NoWay | Reach::NodeUnreachable | Reach::WrongNode => {
+            let advice = far.advice.unwrap_or_else(wait);
+            return Server { told: far.text, outlook: Outlook::Waits, advice };
+        }
+        Reach::Hangs | Reach::Closes | Reach::NotHttp => {
+            let told = format!("its server has not answered {health}: {}", far.text);
+            return Server { told, outlook: Outlook::Waits, advice: wait() };
+        }
+        Reach::Answers
+        | Reach::Unconfirmed
+        | Reach::NotAsked
+        | Reach::NotListeningYet
+        | Reach::NothingListens => {
+            let told = format!("its server has not answered {health}");
+            return Server { told, outlook: Outlook::Waits, advice: wait() };
+        }
     };
     let told = format!("its server answers {health} with HTTP status {status}, where only a 2xx counts");
     let again = "stop it and start it again with `--health PATH`, a path that it answers with a 2xx";

@@ -4,9 +4,13 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use towline_core::id::JobId;
 use towline_core::job::Place;
-use towline_core::lifecycle::{Echo, Tunnel};
+use towline_core::lifecycle::{Echo, Job, Phase, PingRecord, Run, Stage, Tunnel};
 use towline_core::ports::{Probe, Tunnels};
+use towline_core::testing::sample_service;
+use towline_core::time::Timestamp;
+use towline_core::why::{FarEnd, Reach};
 use towline_tunnel::{HttpProbe, Master, SshTunnels};
 
 use crate::harness::{Sshd, free_port, signal_process};
@@ -25,6 +29,27 @@ fn assert_silent(echo: &Echo, part: &str) {
     assert!(matches!(echo, Echo::Silent(why) if why.contains(part)), "{echo:?}");
 }
 
+/// What becomes of a service whose server was pinged so, while its job says that it listens.
+fn reach(echo: &Echo) -> Reach {
+    let mut service = sample_service(1, "web");
+    let job = Job { run: Some(run(place(8000))), ..Job::accepted(JobId::new("7")) };
+    service.life.phase = Phase::Live { stage: Stage::Unhealthy, job };
+    service.life.ping = Some(PingRecord { at: Timestamp::from_secs(1), echo: echo.clone(), counted: false });
+    FarEnd::of(&service).reach
+}
+
+fn run(place: Place) -> Run {
+    let at = Timestamp::from_secs(0);
+    Run {
+        mark: None,
+        since: at,
+        before: Duration::ZERO,
+        verified_at: Some(at),
+        ends_at: None,
+        place: Some(place),
+    }
+}
+
 fn assert_no_route(echo: &Echo, part: &str) {
     assert!(matches!(echo, Echo::NoRoute(why) if why.contains(part)), "{echo:?}");
 }
@@ -37,10 +62,16 @@ async fn a_server_is_judged_by_what_it_answers() {
     for (answer, silence) in [
         (ok("fine"), None),
         ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), None),
-        ("HTTP/1.1 503 Loading\r\nContent-Length: 0\r\n\r\n".to_owned(), Some("503")),
-        ("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_owned(), Some("302")),
-        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(), Some("not HTTP")),
-        (String::new(), Some("closed without an answer")),
+        (
+            "HTTP/1.1 503 Loading\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            Some(("503", Reach::HttpError(503))),
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            Some(("302", Reach::HttpError(302))),
+        ),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(), Some(("not HTTP", Reach::NotHttp))),
+        (String::new(), Some(("closed without an answer", Reach::Closes))),
     ] {
         let web = Web::saying(answer.clone()).await;
         let direct = Tunnel { host: "127.0.0.1".into(), port: web.port, place: web.place(), handle: None };
@@ -48,7 +79,10 @@ async fn a_server_is_judged_by_what_it_answers() {
             let echo = probe.ping(&tunnel, "/health?x=1").await;
             match silence {
                 None => assert_eq!(echo, Echo::Answered, "{answer:?}"),
-                Some(part) => assert_silent(&echo, part),
+                Some((part, far)) => {
+                    assert_silent(&echo, part);
+                    assert_eq!(reach(&echo), far, "{echo:?}");
+                }
             }
         }
     }
@@ -61,9 +95,12 @@ async fn a_place_where_nothing_listens_is_silent() {
     let probe = probe();
     let dead = place(free_port());
     let tunnel = open(&master, &dead).await;
-    assert_silent(&probe.ping(&tunnel, "/").await, "refused");
     let direct = Tunnel { host: "127.0.0.1".into(), port: dead.port, place: dead, handle: None };
-    assert_silent(&probe.ping(&direct, "/").await, "refused");
+    for tunnel in [tunnel, direct] {
+        let echo = probe.ping(&tunnel, "/").await;
+        assert_silent(&echo, "refused");
+        assert_eq!(reach(&echo), Reach::NothingListens);
+    }
 }
 
 #[tokio::test]
@@ -92,14 +129,24 @@ async fn a_name_that_does_not_resolve_there_is_no_route() {
     let tunnel = open(&sshd.master(), &Place { host: "nosuch.invalid".into(), ..place(80) }).await;
     let echo = HttpProbe::new(Duration::from_secs(20)).ping(&tunnel, "/").await;
     assert_no_route(&echo, "nosuch.invalid:80 cannot be reached from the ssh host");
+    assert_eq!(reach(&echo), Reach::NameUnresolved, "{echo:?}");
 }
 
 #[tokio::test]
 async fn a_prohibited_forward_is_no_route() {
-    let Some(sshd) = Sshd::start_with("AllowTcpForwarding no") else { return };
-    let web = Web::saying(ok("fine")).await;
-    let tunnel = open(&sshd.master(), &web.place()).await;
-    assert_no_route(&probe().ping(&tunnel, "/").await, "administratively prohibited");
+    for setting in [
+        "AllowTcpForwarding no",
+        "AllowTcpForwarding remote",
+        "PermitOpen 127.0.0.1:1",
+        "DisableForwarding yes",
+    ] {
+        let Some(sshd) = Sshd::start_with(setting) else { return };
+        let web = Web::saying(ok("fine")).await;
+        let tunnel = open(&sshd.master(), &web.place()).await;
+        let echo = probe().ping(&tunnel, "/").await;
+        assert_no_route(&echo, "administratively prohibited");
+        assert_eq!(reach(&echo), Reach::ForwardingProhibited, "{setting}");
+    }
 }
 
 #[tokio::test]
@@ -108,11 +155,14 @@ async fn silence_counts_only_while_the_way_works() {
     let web = Web::silent().await;
     let tunnel = open(&sshd.master(), &web.place()).await;
     let probe = HttpProbe::new(Duration::from_millis(500));
-    assert_silent(&probe.ping(&tunnel, "/").await, "no answer within");
+    let echo = probe.ping(&tunnel, "/").await;
+    assert_silent(&echo, "no answer within");
+    assert_eq!(reach(&echo), Reach::Hangs);
     sshd.freeze(true);
     let echo = probe.ping(&tunnel, "/").await;
     sshd.freeze(false);
     assert_no_route(&echo, "the ssh host does not answer");
+    assert_eq!(reach(&echo), Reach::NoWay);
 }
 
 #[tokio::test]
