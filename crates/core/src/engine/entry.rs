@@ -97,14 +97,16 @@ impl Entry {
         self.asked_at.is_some_and(|asked| at <= now && (!at.is_older(fresh, now) || at.plus(fresh) > asked))
     }
 
-    /// Whether a question that is asked anyway should be about it as well. Where nothing was told at the last look, it
-    /// should, even if that is so recent that nobody would ask.
+    /// Whether a question that is asked anyway should be about it as well: if another one would be due soon, so that those
+    /// which are asked about together stay together. Where nothing was told at the last look, it should, even if that is so
+    /// recent that nobody would ask.
     pub(super) fn is_helped_by_a_survey(&self, now: Timestamp) -> bool {
         let life = &self.service.life;
+        let soon = now.plus(life.terms.verify / 2);
         match life.phase {
             Phase::Intent | Phase::Ended(_) => false,
             Phase::Sending { .. } | Phase::Live { .. } => {
-                !self.gone && !self.surveyed && (life.doubt.is_some() || life.is_survey_due(now))
+                !self.gone && !self.surveyed && (life.doubt.is_some() || life.is_survey_due(soon))
             }
         }
     }

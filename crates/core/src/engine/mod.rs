@@ -46,6 +46,7 @@
 
 mod entry;
 mod error;
+mod keep;
 mod perform;
 mod refresh;
 mod site;
@@ -56,4 +57,5 @@ mod turn;
 mod wait;
 
 pub use error::{EngineError, error_chain};
+pub use keep::next_look;
 pub use site::{Engine, Site, Watch};

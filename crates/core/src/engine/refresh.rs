@@ -42,9 +42,18 @@ impl Engine {
     /// # Errors
     /// As [`Engine::refresh_all`].
     pub async fn refresh_listed(&self, listing: Listing) -> Result<Listing, EngineError> {
+        self.pass(listing, &|_| true).await
+    }
+
+    /// Does what the listed services of this profile plan, one process at a time; looks again at those that `is_asked`.
+    pub(super) async fn pass(
+        &self,
+        listing: Listing,
+        is_asked: &(dyn Fn(&Service) -> bool + Sync),
+    ) -> Result<Listing, EngineError> {
         let now = self.clock.now();
         let Listing { services, mut damaged } = listing;
-        let mut entries = self.asked_for(services, now)?;
+        let mut entries = self.taken_up(services, is_asked, now)?;
         let is_idle = entries.iter().all(|entry| entry.due(now).next().is_none());
         let pass = match self.turnstile.as_ref().filter(|_| !is_idle) {
             Some(turnstile) => {
@@ -54,7 +63,7 @@ impl Engine {
                 let ids: BTreeSet<_> = changed.services.iter().map(|service| service.id).collect();
                 entries.retain(|entry| !ids.contains(&entry.saved.id));
                 let unfinished = changed.services.into_iter().filter(|service| service.life.is_unfinished());
-                entries.extend(self.asked_for(unfinished, now)?);
+                entries.extend(self.taken_up(unfinished, is_asked, now)?);
                 damaged = changed.damaged;
                 pass
             }
@@ -65,16 +74,20 @@ impl Engine {
         Ok(Listing { services, damaged })
     }
 
-    /// Those of the services that are of this profile, all asked for at `now`.
-    fn asked_for(
+    /// Those of the services that are of this profile; those that `is_asked` are asked for at `now`.
+    fn taken_up(
         &self,
         services: impl IntoIterator<Item = Service>,
+        is_asked: &(dyn Fn(&Service) -> bool + Sync),
         now: Timestamp,
     ) -> Result<Vec<Entry>, EngineError> {
         let ours = services.into_iter().filter(|service| service.spec.profile == self.profile);
         ours.map(|service| {
+            let is_asked = is_asked(&service);
             let mut entry = Entry::new(service);
-            entry.request(self.look(), now)?;
+            if is_asked {
+                entry.request(self.look(), now)?;
+            }
             Ok(entry)
         })
         .collect()
