@@ -103,7 +103,7 @@ impl Master {
     }
 
     /// Whether the host behind a running master answers, within 10 s. The master itself notices a network that drops
-    /// everything only after 45 s. Costs one session.
+    /// everything only after 9 s. Costs one session.
     pub async fn host_answers(&self) -> bool {
         // Never closed; were it, the question could still be asked.
         let _permit = self.sessions.acquire().await.ok();

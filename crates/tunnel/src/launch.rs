@@ -22,27 +22,42 @@ use crate::words::read_failure;
 ///   as they are with `yes` (`ssh_proxy_connect` in `sshconnect.c` of OpenSSH 9.2p1).
 /// - `ClearAllForwardings`, `ExitOnForwardFailure`: the user's own forwards are none of our business, and one that
 ///   fails must not end ours.
-/// - `ServerAlive*`: a dead connection ends the master within a minute instead of never.
+/// - `ServerAlive*`: a connection over which nothing comes for 9 s ends the master, and with it whatever waits on its
+///   forwards: `ssh` asks after 3 and 6 s of silence and gives up when it would ask for the third time
+///   (`server_alive_check` in `clientloop.c` of OpenSSH 9.2p1).
 /// - `LogLevel`: the log must say why a connection through a forward failed, and no more.
 const OPTIONS: &[&str] = &[
     "BatchMode=yes",
     "ControlPersist=no",
     "ClearAllForwardings=yes",
     "ExitOnForwardFailure=no",
-    "ServerAliveInterval=15",
-    "ServerAliveCountMax=3",
+    "ServerAliveInterval=3",
+    "ServerAliveCountMax=2",
     "StreamLocalBindUnlink=yes",
     "LogLevel=INFO",
 ];
 
+/// How long one login is tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Try {
+    /// How long the host may take to answer and to agree on keys; `None` leaves that to the user's configuration.
+    pub(crate) answer: Option<Duration>,
+    /// How long all of it may take.
+    pub(crate) whole: Duration,
+}
+
 /// Logs in and leaves a master behind. If dropped, the login is given up; one that was just done may leave its master,
 /// which the next launch finds.
-pub(crate) async fn launch(config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
+pub(crate) async fn launch(
+    config: &MasterConfig,
+    files: &ControlFiles,
+    patience: Try,
+) -> Result<(), SshError> {
     // Both the log and what is printed to standard error go to one file: a pipe would be kept open by whatever
     // `ProxyCommand` the master goes on using.
     let log = files.new_log()?;
     let child = Command::new("ssh")
-        .args(arguments(config, files))
+        .args(arguments(config, files, patience.answer))
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -51,7 +66,7 @@ pub(crate) async fn launch(config: &MasterConfig, files: &ControlFiles) -> Resul
         .spawn()
         .map_err(|source| program_failure(source, config))?;
     let mut login = Login(child);
-    let ended = match timeout(config.connect_timeout, login.0.wait()).await {
+    let ended = match timeout(patience.whole, login.0.wait()).await {
         Ok(ended) => ended.map_err(|source| program_failure(source, config))?,
         Err(_) => return Err(late(config)),
     };
@@ -100,12 +115,15 @@ pub(crate) async fn ask(
     }
 }
 
-fn arguments(config: &MasterConfig, files: &ControlFiles) -> Vec<OsString> {
+fn arguments(config: &MasterConfig, files: &ControlFiles, answer: Option<Duration>) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["-M".into(), "-S".into(), (&files.socket).into()];
     args.extend(["-f", "-N", "-E"].map(OsString::from));
     args.push((&files.log).into());
     for option in OPTIONS {
         args.extend(["-o".into(), option.into()]);
+    }
+    if let Some(answer) = answer {
+        args.extend(["-o".into(), format!("ConnectTimeout={}", answer.as_secs()).into()]);
     }
     args.extend(login_words(config));
     args
@@ -151,7 +169,7 @@ mod tests {
             ..MasterConfig::new("login", "/run/t")
         };
         let files = ControlFiles::new(Path::new("/run/t"), "x").unwrap();
-        let args = arguments(&config, &files);
+        let args = arguments(&config, &files, None);
         let tail: Vec<_> = args.iter().rev().take(6).rev().map(|arg| arg.to_str().unwrap()).collect();
         assert_eq!(tail, ["-F", "/etc/lab", "-l", "alice", "--", "login"]);
     }

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::control::{ControlFiles, short_name};
 use crate::error::SshError;
-use crate::launch::{ask, launch, login_words};
+use crate::launch::{ask, login_words};
 use crate::mux::{Liveness, liveness, session};
+use crate::reach::reach;
 
 /// Remote commands at a time. sshd allows 10 by default and frees them late; up to 6 were never refused.
 const SESSIONS: usize = 4;
@@ -63,8 +64,8 @@ impl MasterConfig {
 /// Dropping this value closes nothing.
 #[derive(Debug)]
 pub struct Master {
-    config: MasterConfig,
-    files: ControlFiles,
+    pub(crate) config: MasterConfig,
+    pub(crate) files: ControlFiles,
     launching: Mutex<Option<(Instant, SshError)>>,
     ready_at: Mutex<Option<Instant>>,
     pub(crate) sessions: Semaphore,
@@ -167,6 +168,11 @@ impl Master {
         *self.ready_at.lock().await = None;
     }
 
+    /// Forgets that a login has just failed: the next one is tried at once.
+    pub(crate) async fn forget_failure(&self) {
+        *self.launching.lock().await = None;
+    }
+
     /// Whether a master is there already, so that a session needs no login. Says nothing about the network behind it.
     pub async fn is_up(&self) -> bool {
         // Never closed; were it, the question could still be asked.
@@ -229,7 +235,7 @@ impl Master {
         }
         self.files.remove_remains()?;
         tracing::debug!(host = self.config.host, "launching an ssh master");
-        launch(&self.config, &self.files).await?;
+        reach(&self.config, &self.files).await?;
         if let Some(pid) = self.pid().await? {
             // Only needed if this master ever hangs; without it that one is left to the user.
             if let Err(error) = std::fs::write(&self.files.pid, pid.to_string()) {

@@ -60,7 +60,7 @@ impl Route {
     }
 
     /// Whether the host behind the master has answered since `since`, asking it if need be: the master alone notices a
-    /// network that drops everything only after 45 s.
+    /// network that drops everything only after 9 s.
     pub(crate) async fn is_answered_since(&self, since: Instant) -> bool {
         let mut answered_at = self.answered_at.lock().await;
         if answered_at.is_some_and(|at| at >= since) {

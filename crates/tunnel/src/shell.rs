@@ -24,8 +24,8 @@ use crate::mux::is_session_refusal;
 const COMMAND: &str = "exec /bin/sh -c '/bin/sh -s; exit $?'";
 
 /// How long the host may take to open a session on a connection that is there. The master itself notices a network that
-/// drops everything only after 45 s.
-const OPENED: Duration = Duration::from_secs(10);
+/// drops everything only after 9 s.
+const OPENED: Duration = Duration::from_secs(8);
 
 /// How long to wait before asking again for a session that the host refused; ended ones are freed late.
 const ASK_AGAIN: Duration = Duration::from_millis(50);

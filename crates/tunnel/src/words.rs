@@ -64,6 +64,12 @@ pub(crate) fn read_failure(host: &str, said: &str) -> SshError {
     }
 }
 
+/// Whether a host did not even answer the first packet of a connection: `ssh_connect_direct` in `sshconnect.c` names the
+/// host, what comes later does not.
+pub(crate) fn is_unanswered(error: &SshError) -> bool {
+    matches!(error, SshError::TimedOut { words, .. } if words.starts_with("connect to host "))
+}
+
 /// The line that names the known key which the host's key contradicts.
 fn offending_key(said: &str) -> Option<String> {
     said.lines().find(|line| line.starts_with("Offending ")).map(tidy)

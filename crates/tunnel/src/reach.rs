@@ -1,0 +1,116 @@
+//! Whether a host can be reached: found out soon, and again soon after it could not.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::control::ControlFiles;
+use crate::error::SshError;
+use crate::launch::{Try, launch};
+use crate::master::{Master, MasterConfig};
+use crate::words::{is_unanswered, read_failure};
+
+/// How long a host may take to answer the first connection, and each of its questions, before it is tried anew. TCP
+/// repeats a lost question after 1, 3, 7 and 15 s (RFC 6298): a new connection finds out sooner than the repetitions
+/// that a network is back.
+const ANSWER: Duration = Duration::from_secs(4);
+
+/// How often it is tried anew before a host counts as out of reach, each time with twice the patience.
+const TRIES: u32 = 2;
+
+/// What is left of the time for a login when it is not worth another try.
+const TOO_LATE: Duration = Duration::from_secs(1);
+
+/// Logs in as [`launch`] does, within the time for a login. A host that does not answer at all is out of reach after 12 s,
+/// and after 4 s if it was so at the last login; one that is slow has the whole time.
+pub(crate) async fn reach(config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
+    let tries = if is_out_of_reach(config, files) { 1 } else { TRIES };
+    let until = Instant::now() + config.connect_timeout;
+    let (mut patience, mut unanswered) = (ANSWER, 0);
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let answer = (patience < left).then_some(patience);
+        let error = match launch(config, files, Try { answer, whole: left }).await {
+            Err(error) if answer.is_some() && matches!(error, SshError::TimedOut { .. }) => error,
+            tried => return tried,
+        };
+        unanswered += u32::from(is_unanswered(&error));
+        if unanswered == tries || until.saturating_duration_since(Instant::now()) < TOO_LATE {
+            return Err(error);
+        }
+        patience *= 2;
+    }
+}
+
+/// Why the last login failed, by what `ssh` has left in the log; `None` where a master is there, or none was launched.
+fn last_failure(config: &MasterConfig, files: &ControlFiles) -> Option<SshError> {
+    if files.socket.exists() {
+        return None;
+    }
+    let said = std::fs::read(&files.log).ok()?;
+    let said = String::from_utf8_lossy(&said);
+    // What a master says of its forwards is not about its own connection.
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("channel ")).collect();
+    (!lines.is_empty()).then(|| read_failure(&config.host, &lines.join("\n")))
+}
+
+/// Whether the last login failed before anything had come back from the host, so that asking again costs it nothing; or
+/// the last master gave up since nothing came any more.
+fn is_out_of_reach(config: &MasterConfig, files: &ControlFiles) -> bool {
+    match last_failure(config, files) {
+        Some(SshError::Refused { .. } | SshError::NoRoute { .. } | SshError::Unresolved { .. }) => true,
+        Some(SshError::Failed { words, .. }) => words.starts_with("Timeout, server "),
+        Some(error) => is_unanswered(&error),
+        None => false,
+    }
+}
+
+impl Master {
+    /// Tries to log in if the network or the host was away at the last login of any process, or ended the last
+    /// master by silence, and says whether there is a master by that. A host that is away does not notice; one that is back is found by the first of
+    /// all that ask. Any other failure, such as a login that was refused, is not tried again here.
+    pub async fn reconnect(&self) -> bool {
+        if !is_out_of_reach(&self.config, &self.files) {
+            return false;
+        }
+        self.forget_failure().await;
+        self.session().await.is_ok()
+    }
+
+    /// Why the last login, by any process, failed; `None` if it did not, or if there was none.
+    pub fn last_failure(&self) -> Option<SshError> {
+        last_failure(&self.config, &self.files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_host_does_not_notice_is_tried_again_at_once() {
+        let base = tempfile::tempdir().unwrap();
+        let config = MasterConfig::new("lab", base.path());
+        let files = ControlFiles::new(base.path(), "x").unwrap();
+        assert!(!is_out_of_reach(&config, &files), "no login was tried");
+        for (said, expected) in [
+            ("ssh: connect to host 192.0.2.1 port 22: Connection timed out\r\n", true),
+            ("ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n", true),
+            ("ssh: connect to host 192.0.2.1 port 22: Network is unreachable\r\n", true),
+            ("ssh: Could not resolve hostname lab: Temporary failure in name resolution\r\n", true),
+            ("Timeout, server 192.0.2.1 not responding.\r\n", true),
+            ("channel 2: open failed: connect failed: Connection refused\r\n", false),
+            ("Connection timed out during banner exchange\r\n", false),
+            ("alice@lab: Permission denied (publickey,password).\r\n", false),
+            ("Host key verification failed.\r\n", false),
+            ("kex_exchange_identification: Connection closed by remote host\r\n", false),
+            ("", false),
+        ] {
+            std::fs::write(&files.log, said).unwrap();
+            assert_eq!(is_out_of_reach(&config, &files), expected, "{said}");
+        }
+        std::fs::write(&files.log, "ssh: connect to host x port 1: Connection refused\r\n").unwrap();
+        std::fs::write(&files.socket, "").unwrap();
+        assert!(!is_out_of_reach(&config, &files), "a master is there");
+    }
+}
