@@ -13,6 +13,7 @@ use towline_core::time::Timestamp;
 
 use crate::config::{Config, Flags, Layers, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
+use crate::keeper::port_moved;
 use crate::names;
 use crate::render::{Terminal, age};
 use crate::wiring::{self, Records, SystemClock, Target};
@@ -40,6 +41,9 @@ pub(crate) enum Pace {
     /// At once.
     Now,
 }
+
+/// How long a cluster that was out of reach may take to let somebody in again before it counts as away still.
+const BACK: Duration = Duration::from_secs(2);
 
 /// What a look at all unfinished services came to.
 #[derive(Debug, Default)]
@@ -158,9 +162,13 @@ impl App {
     /// # Errors
     /// The ledger's, and those of a profile that cannot be used.
     pub(crate) async fn refresh(&self, service: &Service, pace: Pace) -> Outcome<Service> {
-        let engine = self.engine(&service.spec.profile, pace).await?;
+        let engine = self.engine(&service.spec.profile, std::slice::from_ref(service), pace).await?;
         let failed = || format!("failed to look at service {}", service.spec.name);
+        let before = service;
         let service = engine.refresh(service.id).await.during(failed)?;
+        if let Some(line) = port_moved(before, &service) {
+            self.terminal.warn(&line);
+        }
         for line in doubts(&service.spec.profile, std::slice::from_ref(&service), self.now()) {
             self.terminal.warn(&line);
         }
@@ -185,7 +193,8 @@ impl App {
         let mut refreshed = Refreshed { damaged, ..Refreshed::default() };
         for (profile, look) in join_all(looks).await {
             match look {
-                Ok(Listing { services, .. }) => {
+                Ok((Listing { services, .. }, moves)) => {
+                    refreshed.warnings.extend(moves);
                     refreshed.warnings.extend(doubts(&profile, &services, self.now()));
                     refreshed.services.extend(services);
                 }
@@ -215,17 +224,29 @@ impl App {
         Err(last)
     }
 
-    async fn refresh_listed(&self, profile: &str, services: Vec<Service>, pace: Pace) -> Outcome<Listing> {
-        let listing = Listing { services, damaged: Vec::new() };
-        Ok(self.engine(profile, pace).await?.refresh_listed(listing).await?)
+    /// Looks at these services of a profile again, and says whose local port was moved.
+    async fn refresh_listed(
+        &self,
+        profile: &str,
+        services: Vec<Service>,
+        pace: Pace,
+    ) -> Outcome<(Listing, Vec<String>)> {
+        let engine = self.engine(profile, &services, pace).await?;
+        let before: BTreeMap<_, _> = services.iter().map(|service| (service.id, service.clone())).collect();
+        let listing = engine.refresh_listed(Listing { services, damaged: Vec::new() }).await?;
+        let moved = |service: &Service| port_moved(before.get(&service.id)?, service);
+        let moves = listing.services.iter().filter_map(moved).collect();
+        Ok((listing, moves))
     }
 
-    async fn engine(&self, profile: &str, pace: Pace) -> Outcome<Engine> {
-        let engine = self.target(profile).await?.engine;
-        Ok(match pace {
-            Pace::InTurn => engine,
-            Pace::Now => engine.urgent(),
-        })
+    /// The engine by which to look at these services. A cluster that was out of reach is asked at once if it is back.
+    async fn engine(&self, profile: &str, services: &[Service], pace: Pace) -> Outcome<Engine> {
+        let target = self.target(profile).await?;
+        let now = self.now();
+        let waits =
+            |service: &Service| service.life.doubt.as_ref().is_some_and(|it| it.not_before(now).is_some());
+        let at_once = pace == Pace::Now || services.iter().any(waits) && target.way.is_back(BACK).await;
+        Ok(if at_once { target.engine.urgent() } else { target.engine })
     }
 }
 

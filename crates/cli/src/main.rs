@@ -6,6 +6,7 @@ mod command;
 mod config;
 mod doctor;
 mod exit;
+mod keeper;
 mod log;
 mod names;
 mod render;

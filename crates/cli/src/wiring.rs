@@ -13,6 +13,7 @@ mod ledger;
 mod login_checks;
 mod use_checks;
 mod waiting;
+mod way;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) use advice::advice;
 pub(crate) use ledger::{Instead, LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
 pub(crate) use login_checks::{LONGEST_CONTROL_PATH, control_path, ssh_check};
 pub(crate) use use_checks::Asked;
+pub(crate) use way::Way;
 
 /// How long a ping may take. A server that computes may answer its health path late.
 const PING: Duration = Duration::from_secs(5);
@@ -76,6 +78,8 @@ pub(crate) struct Target {
     pub(crate) files: Arc<dyn ServiceFiles>,
     /// Looks at them more closely.
     pub(crate) inspector: Arc<dyn Inspector>,
+    /// The way to them.
+    pub(crate) way: Way,
 }
 
 /// A Slurm cluster and the login to it.
@@ -156,6 +160,7 @@ pub(crate) fn target(
 ) -> Outcome<Target> {
     records.writable()?;
     let probe = Arc::new(HttpProbe::new(PING));
+    let mut way = Way::default();
     let (site, files, inspector): (Site, Arc<dyn ServiceFiles>, Arc<dyn Inspector>) = match profile.kind {
         ProfileKind::Local => {
             let local = Arc::new(LocalScheduler::new(local_root(profile, paths)?));
@@ -167,6 +172,7 @@ pub(crate) fn target(
                 cluster(profile, paths).during(|| format!("failed to use profile {name}"))?;
             let site = match master {
                 Some(master) => {
+                    way = Way::by(master.clone());
                     Site { scheduler: slurm.clone(), tunnels: Arc::new(SshTunnels::new(master)), probe }
                 }
                 None => Site { scheduler: slurm.clone(), tunnels: Arc::new(DirectTunnels), probe },
@@ -178,7 +184,7 @@ pub(crate) fn target(
     #[cfg(feature = "crash-points")]
     let (site, ledger) = crash_points::around(site, ledger)?;
     let engine = Engine::new(name, site, ledger, clock).sharing(turnstile);
-    Ok(Target { engine, files, inspector })
+    Ok(Target { engine, files, inspector, way })
 }
 
 /// The cluster of a Slurm profile. Connects to nothing yet.

@@ -6,6 +6,7 @@ mod db;
 mod doctor;
 mod events;
 mod follow;
+mod keep;
 mod logs;
 mod ls;
 mod man;

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use super::{
-    completion, config, db, doctor, events, logs, ls, man, profile, profile_import, prune, refresh, rm, run,
-    show, stop, tunnel, url, wait, why,
+    completion, config, db, doctor, events, keep, logs, ls, man, profile, profile_import, prune, refresh, rm,
+    run, show, stop, tunnel, url, wait, why,
 };
 use crate::app::App;
 use crate::config::Flags;
@@ -27,6 +27,7 @@ pub(crate) enum Verb {
     Rm(rm::RmArgs),
     Prune(prune::PruneArgs),
     Refresh(refresh::RefreshArgs),
+    Keep(keep::KeepArgs),
     #[command(subcommand)]
     Tunnel(tunnel::TunnelVerb),
     #[command(subcommand)]
@@ -71,6 +72,8 @@ impl Verb {
             Self::Rm(args) => block_on(rm::rm(&load()?, &args)),
             Self::Prune(args) => block_on(prune::prune(&load()?, &args)),
             Self::Refresh(args) => block_on(refresh::refresh(&load()?, &args)),
+            Self::Keep(args) if args.systemd => keep::print_unit(terminal, &args),
+            Self::Keep(args) => block_on(keep::keep(&load()?, &args)),
             Self::Tunnel(verb) => block_on(tunnel::tunnel(&load()?, &verb)),
             Self::Profile(verb) => match *verb {
                 profile::ProfileVerb::Add(args) => profile::add(terminal, &args),

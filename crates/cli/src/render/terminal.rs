@@ -2,9 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
+use towline_core::time::Timestamp;
 
 use super::table::Columns;
+use super::words::{clean_line, moment};
+use crate::keeper::News;
 
 /// The terminal, or whatever stands in its place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +69,33 @@ impl Terminal {
         let mut text = serde_json::to_vec_pretty(value)?;
         text.push(b'\n');
         self.bytes(&text)
+    }
+
+    /// Prints one line about an event: for people, or as JSON.
+    ///
+    /// # Errors
+    /// That of the stream; a broken pipe among them.
+    pub(crate) fn event(&self, at: Timestamp, news: &News, json: bool) -> io::Result<()> {
+        if json {
+            let mut line = serde_json::to_value(news)?;
+            line["at"] = serde_json::to_value(at)?;
+            return self.data(&line.to_string());
+        }
+        let whom = match (&news.service, &news.profile) {
+            (Some(service), _) => service.clone(),
+            (None, Some(profile)) => format!("profile {profile}"),
+            (None, None) => "towline".to_owned(),
+        };
+        self.data(&format!("{} {whom}: {}", moment(at), clean_line(&news.message)))
+    }
+
+    /// Whether nobody reads what is printed any more: the other end of the pipe is closed.
+    pub(crate) fn is_unread(&self) -> bool {
+        let out = io::stdout();
+        // A pipe without a reader shows an error, whatever is asked for: poll(2).
+        let mut ends = [PollFd::new(&out, PollFlags::empty())];
+        let asked = poll(&mut ends, Some(&Timespec::default()));
+        asked.is_ok() && ends[0].revents().intersects(PollFlags::ERR | PollFlags::NVAL)
     }
 
     /// Prints a table: fitted to a terminal, whole anywhere else.

@@ -1,0 +1,238 @@
+//! Keeping: looking around on this machine every second, and at the clusters when it is time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use towline_core::engine::{error_chain, next_look};
+use towline_core::id::ServiceId;
+use towline_core::lifecycle::Tunnel;
+use towline_core::ports::{Listing, Select};
+use towline_core::service::Service;
+
+use super::known::Known;
+use super::news::{Event, News};
+use crate::app::App;
+use crate::exit::Outcome;
+
+/// How long a cluster that was away may take to let somebody in again, at each try.
+const LOGIN: Duration = Duration::from_secs(30);
+
+/// How long a login that was refused is not tried again. Hosts bar those who try often: `fail2ban` counts five in ten
+/// minutes.
+const REFUSED: Duration = Duration::from_secs(600);
+
+/// Which services are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Whom {
+    /// All that have not ended, also those that are started later.
+    All,
+    /// These.
+    These(BTreeSet<ServiceId>),
+}
+
+/// Keeps services.
+pub(crate) struct Keeper<'a> {
+    app: &'a App,
+    whom: Whom,
+    /// What is known of them.
+    pub(crate) known: Known,
+    /// The profiles that are being looked at.
+    busy: BTreeSet<String>,
+    /// Whether there was an SSH connection to a profile when it was last looked for.
+    was_up: BTreeMap<String, bool>,
+    /// What was wrong with the ledger when it was last asked.
+    trouble: Option<String>,
+}
+
+/// A look at one cluster.
+struct Task {
+    profile: String,
+    services: Vec<Service>,
+    suspects: BTreeSet<ServiceId>,
+    is_lost: bool,
+    is_due: bool,
+    at_once: bool,
+}
+
+/// What came of it.
+pub(crate) struct Passed {
+    profile: String,
+    asked: BTreeSet<ServiceId>,
+    /// The services as they are recorded now; `None` if it was not time to look.
+    look: Outcome<Option<Vec<Service>>>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Keeps those services.
+    pub(crate) fn new(app: &'a App, whom: Whom) -> Self {
+        let (known, busy, was_up) = (Known::default(), BTreeSet::new(), BTreeMap::new());
+        Self { app, whom, known, busy, was_up, trouble: None }
+    }
+
+    /// Looks around on this machine: what others have recorded, and whether the tunnels stand.
+    pub(crate) async fn look_around(&mut self) -> Vec<News> {
+        let mut news = match self.read_ledger().await {
+            Ok(news) => {
+                self.trouble = None;
+                news
+            }
+            Err(failure) => {
+                let why = error_chain(failure.error.as_ref());
+                let is_known = self.trouble.replace(why.clone()).is_some();
+                if is_known { Vec::new() } else { vec![News::own(Event::Trouble, why)] }
+            }
+        };
+        for profile in self.known.profiles() {
+            if !self.busy.contains(&profile) {
+                news.extend(self.check_tunnels(&profile).await);
+            }
+        }
+        news
+    }
+
+    async fn read_ledger(&mut self) -> Outcome<Vec<News>> {
+        let known = self.known.services().map(|service| (service.id, service.generation)).collect();
+        let listing = self.app.ledger().await?.list(Select::Changed(known)).await?;
+        let whom = &self.whom;
+        let is_kept = |service: &Service| match whom {
+            Whom::All => true,
+            Whom::These(ids) => ids.contains(&service.id),
+        };
+        let kept = listing.services.into_iter().filter(is_kept);
+        Ok(kept.flat_map(|service| self.known.take_up(service)).collect())
+    }
+
+    async fn check_tunnels(&mut self, profile: &str) -> Vec<News> {
+        let tunnels = self.known.tunnels(profile);
+        let Ok(target) = self.app.target(profile).await else { return Vec::new() };
+        let shown: Vec<&Tunnel> = tunnels.iter().map(|(_, tunnel)| tunnel).collect();
+        let found = if shown.is_empty() { Vec::new() } else { target.way.broken(&shown).await };
+        tunnels.iter().zip(found).filter_map(|((id, _), wrong)| self.known.tunnel_found(*id, wrong)).collect()
+    }
+
+    /// The looks for which it is time; at all profiles if `all`. Each is to be awaited and given to [`Self::passed`].
+    pub(crate) async fn due(&mut self, all: bool) -> Vec<impl Future<Output = Passed> + use<'a>> {
+        let app = self.app;
+        let mut tasks = Vec::new();
+        for profile in self.known.profiles() {
+            if !self.busy.contains(&profile)
+                && let Some(task) = self.task(profile, all).await
+            {
+                self.busy.insert(task.profile.clone());
+                tasks.push(pass(app, task));
+            }
+        }
+        tasks
+    }
+
+    async fn task(&mut self, profile: String, all: bool) -> Option<Task> {
+        let now = self.app.now();
+        let services: Vec<Service> = self.known.of_profile(&profile).cloned().collect();
+        let is_lost = self.known.is_lost(&profile);
+        let mut at_once = false;
+        if is_lost && let Ok(target) = self.app.target(&profile).await {
+            let is_up = target.way.is_up().await;
+            // Somebody else was quicker to log in.
+            at_once = is_up && self.was_up.insert(profile.clone(), is_up) == Some(false);
+            if is_up {
+                self.known.login_found(&profile);
+            }
+        }
+        if self.known.refused_until(&profile).is_some_and(|until| now < until) {
+            return None;
+        }
+        let waits = |service: &&Service| {
+            service.life.doubt.as_ref().is_some_and(|doubt| doubt.not_before(now).is_some())
+        };
+        let mut suspects = self.known.broken(&profile);
+        for service in services.iter().filter(waits) {
+            suspects.remove(&service.id);
+        }
+        if all || at_once {
+            suspects = services.iter().map(|service| service.id).collect();
+        }
+        let is_due = next_look(&services, now).is_some_and(|at| at <= now) || !suspects.is_empty();
+        let task = Task { profile, services, suspects, is_lost, is_due, at_once };
+        (task.is_due || task.is_lost).then_some(task)
+    }
+
+    /// Takes up what came of a look.
+    pub(crate) async fn passed(&mut self, passed: Passed) -> Vec<News> {
+        let Passed { profile, asked, look } = passed;
+        self.busy.remove(&profile);
+        let services = match look {
+            Ok(Some(services)) => services,
+            Ok(None) => return Vec::new(),
+            Err(failure) => {
+                let why = error_chain(failure.error.as_ref());
+                return self.known.cluster_found(&profile, Some(why)).into_iter().collect();
+            }
+        };
+        let there: BTreeSet<ServiceId> = services.iter().map(|service| service.id).collect();
+        asked.difference(&there).for_each(|id| self.known.forget(*id));
+        let living = services.iter().filter(|service| !service.status().is_terminal());
+        let doubt =
+            living.filter_map(|service| service.life.doubt.as_ref()).map(|doubt| doubt.why.clone()).next();
+        let mut news = Vec::new();
+        for service in services {
+            if self.is_kept(service.id) {
+                news.extend(self.known.take_up(service));
+            }
+        }
+        news.extend(self.known.cluster_found(&profile, doubt.clone()));
+        if doubt.is_some()
+            && let Ok(target) = self.app.target(&profile).await
+        {
+            self.was_up.insert(profile.clone(), target.way.is_up().await);
+            if target.way.is_refused() {
+                news.extend(self.known.login_refused(&profile, self.app.now().plus(REFUSED)));
+            }
+        }
+        news.extend(self.check_tunnels(&profile).await);
+        news
+    }
+
+    fn is_kept(&self, id: ServiceId) -> bool {
+        match &self.whom {
+            Whom::All => true,
+            Whom::These(ids) => ids.contains(&id),
+        }
+    }
+
+    /// Whether those that were named have all ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.whom, Whom::These(_)) && self.known.services().next().is_none()
+    }
+
+    /// Makes all looks for which it is time, and waits for them.
+    pub(crate) async fn pass_all(&mut self, all: bool) -> Vec<News> {
+        let looks = self.due(all).await;
+        let mut news = Vec::new();
+        for passed in join_all(looks).await {
+            news.extend(self.passed(passed).await);
+        }
+        news
+    }
+}
+
+/// Looks at one cluster.
+async fn pass(app: &App, task: Task) -> Passed {
+    let Task { profile, services, mut suspects, is_lost, is_due, at_once } = task;
+    let asked: BTreeSet<ServiceId> = services.iter().map(|service| service.id).collect();
+    let look = async {
+        let target = app.target(&profile).await?;
+        let is_back = is_lost && !at_once && target.way.is_back(LOGIN).await;
+        if is_back {
+            suspects.clone_from(&asked);
+        }
+        if !is_due && !is_back {
+            return Ok(None);
+        }
+        let engine = if is_back || at_once { target.engine.urgent() } else { target.engine };
+        let listing = Listing { services, damaged: Vec::new() };
+        Ok(Some(engine.keep_listed(listing, &suspects).await?.services))
+    };
+    let look = look.await;
+    Passed { profile, asked, look }
+}

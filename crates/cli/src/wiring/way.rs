@@ -1,0 +1,52 @@
+//! The way to a cluster, as far as this machine can tell by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline_core::lifecycle::Tunnel;
+use towline_tunnel::{Master, SshError, SshTunnels, Standing};
+
+/// The SSH connection of a profile, if it has one. Looking at it costs the cluster nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way(Option<Arc<Master>>);
+
+impl Way {
+    /// The way by that connection.
+    pub(super) const fn by(master: Arc<Master>) -> Self {
+        Self(Some(master))
+    }
+
+    /// What is wrong with each of these tunnels, in words; `None` for one that stands.
+    pub(crate) async fn broken(&self, tunnels: &[&Tunnel]) -> Vec<Option<&'static str>> {
+        let Some(master) = &self.0 else { return vec![None; tunnels.len()] };
+        let standing = SshTunnels::new(master.clone()).standing(tunnels).await;
+        let words = standing.into_iter().map(|standing| match standing {
+            Standing::Open => None,
+            Standing::NoMaster => Some("its ssh master has gone"),
+            Standing::MasterHangs => Some("its ssh master does not answer"),
+            Standing::NoListener => Some("nothing listens on its local port any more"),
+        });
+        words.collect()
+    }
+
+    /// Whether nothing stands between this machine and the cluster that would have to be opened first.
+    pub(crate) async fn is_up(&self) -> bool {
+        match &self.0 {
+            Some(master) => master.is_up().await,
+            None => true,
+        }
+    }
+
+    /// Whether a cluster that was out of reach is back by now; asked for no longer than `patience`. One that is away does
+    /// not notice that it is asked.
+    pub(crate) async fn is_back(&self, patience: Duration) -> bool {
+        let Some(master) = &self.0 else { return false };
+        tokio::time::timeout(patience, master.reconnect()).await.unwrap_or(false)
+    }
+
+    /// Whether the last login was refused, so that somebody has to log in by hand.
+    pub(crate) fn is_refused(&self) -> bool {
+        let failure = self.0.as_ref().and_then(|master| master.last_failure());
+        matches!(failure, Some(SshError::Denied { .. }))
+    }
+}
