@@ -12,6 +12,7 @@ FAULTS=(
     "login-sshd||the login host's sshd is stopped, listener and sessions: connections are refused"
     "login-sessions||kills the sshd sessions of the login host now; nothing stays in force"
     "login-link||all packets to and from the login host are dropped: connections hang"
+    "login-reboot||no sshd on the login host, and no packet to or from it, as while it boots"
     "login-delay|MS|adds a round trip of MS milliseconds to the link of the login host"
     "login-shell|noise|the start-up files of alice print on standard output and standard error"
     "home-full||alice's home has no byte and no inode left"
@@ -111,6 +112,16 @@ fault_login_link_start() {
     on_login_net nft -f "$CONF/cut.nft"
 }
 fault_login_link_stop() { on_login_net nft delete table inet towline_cut 2>/dev/null || true; }
+
+# The link goes first: what is killed in a machine that loses its power takes no leave.
+fault_login_reboot_start() {
+    fault_login_link_start
+    fault_login_sshd_start
+}
+fault_login_reboot_stop() {
+    fault_in_force login-sshd || fault_login_sshd_stop
+    fault_in_force login-link || fault_login_link_stop
+}
 
 # The kernel may lack netem, so the packets take a detour through a program. It lives in the rack's PID
 # namespace and its devices live as long as it, so that nothing of it can outlast the cluster.

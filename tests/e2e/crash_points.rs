@@ -19,7 +19,7 @@ const AT_ONCE: usize = 10;
 /// Plays those cases alone in whose text this is, for who looks for an error: `TOWLINE_TEST_CASES='"id-kept", Reset'`.
 const ONLY: &str = "TOWLINE_TEST_CASES";
 
-/// How long a command may take whose connection was lost: ssh notices it after 45 s, and goes on.
+/// How long a command may take whose connection was lost: ssh notices it after 9 s, and goes on.
 const LOST: Duration = Duration::from_secs(180);
 
 /// A settling time that can be waited for, where nothing was sent.

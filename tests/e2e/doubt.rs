@@ -8,7 +8,7 @@ use towline_core::time::Timestamp;
 
 use crate::harness::{Lab, Output, SOON, eventually, get};
 
-/// How long it may take until all is as it was: ssh gives up a dead connection after 45 s.
+/// How long it may take until all is as it was: who has failed for long waits for up to a minute.
 const BACK: Duration = Duration::from_secs(120);
 
 /// Four services of one lab, each in a status of its own: `web`, `held`, `mute` and `ended`.

@@ -24,19 +24,24 @@ impl Answer {
 
 /// Asks for a URL of the form `http://HOST:PORT/PATH`.
 pub(crate) fn get(url: &str) -> io::Result<Answer> {
-    ask("GET", url, "")
+    ask("GET", url, "", PATIENCE)
+}
+
+/// The same, with a server that may be silent for so long.
+pub(crate) fn get_within(url: &str, patience: Duration) -> io::Result<Answer> {
+    ask("GET", url, "", patience)
 }
 
 /// Sends JSON and reads the response as it comes.
 pub(crate) fn post_stream(url: &str, json: &str) -> io::Result<Answer> {
-    ask("POST", url, json)
+    ask("POST", url, json, PATIENCE)
 }
 
-fn ask(method: &str, url: &str, body: &str) -> io::Result<Answer> {
+fn ask(method: &str, url: &str, body: &str, patience: Duration) -> io::Result<Answer> {
     let rest = url.trim().strip_prefix("http://").ok_or(io::ErrorKind::InvalidInput)?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     write!(
         stream,
         "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n\

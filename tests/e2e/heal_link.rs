@@ -1,0 +1,92 @@
+//! Healing what breaks between this machine and the login host, or there.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::{Fault, Lab, Relay, is_full};
+use crate::healing::{By, master, measure, signal};
+
+/// Whoever heals, at each fault.
+const HEALERS: [By; 3] = [By::Keep, By::Watch("ls"), By::Later("url web")];
+
+/// A fault that lasts for so long.
+fn lasting(words: &'static [&'static str], secs: u64) -> impl Fn() -> Instant {
+    move || {
+        let fault = Fault::start(words);
+        sleep(Duration::from_secs(secs));
+        let over = Instant::now();
+        fault.end();
+        over
+    }
+}
+
+#[test]
+fn the_sessions_are_killed_at_the_login_host() {
+    let lab = Lab::alone();
+    lab.run_web("web", &[]);
+    measure(&lab, "the login's sshd session killed", &HEALERS, &|_, _| {
+        let began = Instant::now();
+        Fault::start(&["login-sessions"]).end();
+        began
+    });
+}
+
+#[test]
+fn the_connection_is_reset() {
+    let relay = Relay::to_login();
+    let lab = Lab::behind(&relay);
+    lab.run_web("web", &[]);
+    measure(&lab, "RST", &HEALERS, &|_, _| {
+        let began = Instant::now();
+        relay.reset();
+        began
+    });
+}
+
+/// For less and for more time than a connection may be silent.
+#[test]
+fn packets_are_dropped() {
+    let lab = Lab::alone();
+    lab.run_web("web", &[]);
+    for secs in [4, 8, 40] {
+        let cut = lasting(&["login-link"], secs);
+        measure(&lab, &format!("packets dropped for {secs} s"), &HEALERS, &|_, _| cut());
+    }
+    if is_full() {
+        let cut = lasting(&["login-link"], 600);
+        measure(&lab, "packets dropped for 600 s", &[By::Keep, By::Watch("ls")], &|_, _| cut());
+    }
+}
+
+/// The machine sleeps, as its ssh master and its keeper do, and the login host gives the connection up meanwhile.
+#[test]
+fn the_login_host_gives_up_a_machine_that_is_suspended() {
+    let lab = Lab::alone();
+    lab.run_web("web", &[]);
+    measure(&lab, "suspended for 20 s and given up", &[By::Keep, By::Later("ls")], &|lab, looker| {
+        let pid = master(lab);
+        let keeper = looker.keeper();
+        signal(pid, Signal::STOP);
+        if let Some(keeper) = keeper {
+            keeper.signal(Signal::STOP);
+        }
+        Fault::start(&["login-sessions"]).end();
+        sleep(Duration::from_secs(20));
+        let woke = Instant::now();
+        signal(pid, Signal::CONT);
+        if let Some(keeper) = keeper {
+            keeper.signal(Signal::CONT);
+        }
+        woke
+    });
+}
+
+#[test]
+fn the_login_host_is_rebooted() {
+    let lab = Lab::alone();
+    lab.run_web("web", &[]);
+    let reboot = lasting(&["login-reboot"], 20);
+    measure(&lab, "the login host rebooted", &HEALERS, &|_, _| reboot());
+}

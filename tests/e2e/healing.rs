@@ -1,0 +1,181 @@
+//! How the stories of healing are told: a service, somebody who uses its URL without a pause, a fault, and whoever heals it.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Lab, Running, SOON, eventually, get_within};
+
+/// How long healing may take on a machine that is busy. What it takes is printed.
+const HEALED: Duration = Duration::from_secs(60);
+
+/// How long a user's client waits for a server that is silent. No request may end by this.
+const CLIENT: Duration = Duration::from_secs(25);
+
+/// How often a client asks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whoever heals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// `towline keep`, which runs all the time.
+    Keep,
+    /// This command, which somebody repeats every second, all the time.
+    Watch(&'static str),
+    /// This command, which nobody runs before the fault is over.
+    Later(&'static str),
+}
+
+/// Whoever looks, until it is dropped.
+pub(crate) struct Looker {
+    by: By,
+    running: Option<Running>,
+    stop: std::path::PathBuf,
+}
+
+impl Looker {
+    /// Begins to look.
+    pub(crate) fn start(lab: &Lab, by: By) -> Self {
+        let stop = lab.path("stop");
+        let running = match by {
+            By::Keep => {
+                let keeper = lab.start(&["keep"]);
+                eventually("the keeper", SOON, || keeper.stdout().contains("HEALTHY").then_some(()));
+                Some(keeper)
+            }
+            By::Watch(words) => Some(Self::repeat(lab, words, &stop)),
+            By::Later(_) => None,
+        };
+        Self { by, running, stop }
+    }
+
+    fn repeat(lab: &Lab, words: &str, stop: &std::path::Path) -> Running {
+        let mut shell = lab.command();
+        let towline = shell.get_program().to_owned();
+        let text = format!("until [ -e \"$1\" ]; do \"$0\" {words}; sleep 1; done");
+        let mut command = std::process::Command::new("sh");
+        command.env_clear().arg("-c").arg(text).arg(towline).arg(stop).current_dir(lab.path("home"));
+        let variables = shell.env("LANG", "C.UTF-8").get_envs();
+        command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+        Running::start(&mut command, b"")
+    }
+
+    /// The process that looks, if it is one.
+    pub(crate) fn keeper(&self) -> Option<&Running> {
+        self.running.as_ref().filter(|_| self.by == By::Keep)
+    }
+
+    /// The fault is over.
+    fn go_on(&mut self, lab: &Lab) {
+        if let By::Later(words) = self.by {
+            self.running = Some(Self::repeat(lab, words, &self.stop));
+        }
+    }
+
+    /// Ends, and gives what was said.
+    pub(crate) fn end(mut self) -> String {
+        let Some(running) = self.running.take() else { return String::new() };
+        match self.by {
+            By::Keep => running.signal(Signal::TERM),
+            By::Watch(_) | By::Later(_) => std::fs::write(&self.stop, "").unwrap(),
+        }
+        let output = running.finish(HEALED).code(0);
+        drop(std::fs::remove_file(&self.stop));
+        output.stdout + &output.stderr
+    }
+}
+
+/// A client that asks for a URL without a pause.
+pub(crate) struct Client {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<(Duration, usize)>,
+}
+
+impl Client {
+    /// Begins to ask.
+    pub(crate) fn start(url: &str) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (told, url) = (over.clone(), url.to_owned());
+        let thread = spawn(move || {
+            let (mut longest, mut silent) = (Duration::ZERO, 0);
+            while !told.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let answer = get_within(&url, CLIENT);
+                longest = longest.max(began.elapsed());
+                let is_silence = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                silent += usize::from(answer.is_err_and(|error| is_silence(error.kind())));
+                sleep(PAUSE);
+            }
+            (longest, silent)
+        });
+        Self { over, thread }
+    }
+
+    /// Ends, and gives how long the longest request took, whatever became of it, and how many were never told anything.
+    pub(crate) fn end(self) -> (Duration, usize) {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// A fault that goes by while `looker` looks; gives the moment at which it was over.
+pub(crate) type Harm<'a> = &'a dyn Fn(&Lab, &Looker) -> Instant;
+
+/// Tells how long it takes each of `healers` until the URL of the service `web` answers again after `harm`; that no
+/// request is left in silence; and that the URL is the same.
+#[track_caller]
+#[expect(clippy::print_stdout, reason = "figures, for who wants them")]
+pub(crate) fn measure(lab: &Lab, what: &str, healers: &[By], harm: Harm<'_>) {
+    let before = lab.show("web");
+    let url = before["url"].as_str().unwrap().to_owned();
+    for by in healers {
+        let mut looker = Looker::start(lab, *by);
+        let client = Client::start(&url);
+        let over = harm(lab, &looker);
+        looker.go_on(lab);
+        let took =
+            eventually(&format!("{what}: an answer"), HEALED, || answered(&url).then(|| over.elapsed()));
+        let (longest, silent) = client.end();
+        let said = looker.end();
+        println!("heal: {what}: by {by:?} {:.1} s; the longest request {:.1} s", secs(took), secs(longest));
+        assert_eq!(silent, 0, "{what}: requests that were never told anything: {said}");
+        let after = healthy(lab);
+        assert_eq!((&after["url"], &after["local_port"]), (&before["url"], &before["local_port"]), "{said}");
+        assert_eq!(lab.ssh_processes().len(), 1, "{:?}", lab.ssh_processes());
+    }
+}
+
+/// Whether the URL answers at once.
+pub(crate) fn answered(url: &str) -> bool {
+    get_within(url, Duration::from_secs(1)).is_ok_and(|page| page.status == 200)
+}
+
+/// The service once it is HEALTHY.
+#[track_caller]
+pub(crate) fn healthy(lab: &Lab) -> Value {
+    lab.wait_for("web", "HEALTHY", HEALED)
+}
+
+/// The pid of the lab's one ssh master.
+#[track_caller]
+pub(crate) fn master(lab: &Lab) -> u32 {
+    eventually("one ssh master", SOON, || match &lab.ssh_processes()[..] {
+        [(pid, _)] => Some(*pid),
+        _ => None,
+    })
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+const fn secs(duration: Duration) -> f32 {
+    duration.as_secs_f32()
+}
