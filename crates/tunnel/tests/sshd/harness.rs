@@ -93,6 +93,11 @@ impl Sshd {
         self.count_in_log("Accepted publickey")
     }
 
+    /// How many commands sshd has run.
+    pub(crate) fn sessions(&self) -> usize {
+        self.count_in_log("Starting session")
+    }
+
     /// How many keys sshd has refused.
     pub(crate) fn refusals(&self) -> usize {
         self.count_in_log("Failed publickey")

@@ -126,23 +126,6 @@ async fn a_tunnel_comes_back_on_its_port_after_its_master_died() {
 }
 
 #[tokio::test]
-async fn many_tunnels_share_one_master() {
-    let Some(sshd) = Sshd::start() else { return };
-    let tunnels = SshTunnels::new(sshd.master());
-    let webs = futures_util::future::join_all((0..200).map(|n| Web::saying(ok(&n.to_string())))).await;
-    let open = webs.iter().map(|web| {
-        let (tunnels, place) = (&tunnels, web.place());
-        async move { tunnels.open(service(), &place, None, None).await }
-    });
-    let open: Vec<_> = futures_util::future::join_all(open).await.into_iter().map(Result::unwrap).collect();
-    for (n, tunnel) in open.iter().enumerate() {
-        assert_eq!(fetch(tunnel.port).await.unwrap(), n.to_string());
-        tunnels.close(tunnel).await.unwrap();
-    }
-    assert_eq!(sshd.logins(), 1);
-}
-
-#[tokio::test]
 async fn what_cannot_be_opened_says_why() {
     let Some(sshd) = Sshd::start() else { return };
     let tunnels = SshTunnels::new(sshd.master());

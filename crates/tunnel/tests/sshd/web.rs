@@ -32,6 +32,21 @@ impl Web {
         .await
     }
 
+    /// Answers each connection with so many words, one after the other, as servers do that stream what they make.
+    pub(crate) async fn streaming(words: usize, pause: Duration) -> Self {
+        Self::start(move |mut stream| async move {
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") && stream.read_buf(&mut seen).await.is_ok_and(|n| n > 0) {}
+            let mut said = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
+            for _ in 0..words {
+                tokio::time::sleep(pause).await;
+                said = said.and(stream.write_all(b"event ").await);
+            }
+            let _closed_by_peer = said;
+        })
+        .await
+    }
+
     /// Accepts connections and never answers.
     pub(crate) async fn silent() -> Self {
         Self::start(|stream| async move {
