@@ -2,7 +2,7 @@
 
 use super::error::EngineError;
 use crate::lifecycle::{
-    Action, Echo, Fact, Life, Phase, Refusal, Request, Status, Submission, Tunnel, TunnelFact,
+    Action, Echo, Fact, Job, Life, Phase, Refusal, Request, Status, Submission, Tunnel, TunnelFact,
 };
 use crate::ports::Change;
 use crate::service::{Event, Service};
@@ -25,6 +25,8 @@ pub(super) struct Entry {
     in_vain: bool,
     /// Tunnels that this turn has opened while another process opened one as well, whose is kept.
     pub(super) strays: Vec<Tunnel>,
+    /// When the scheduler or another process last told of it. Answers to what was asked before that come late.
+    told_at: Option<Timestamp>,
     /// Whether the service was removed meanwhile.
     pub(super) gone: bool,
     /// Whether it is here only since a survey tells of it as well: what it plans is left to others.
@@ -48,7 +50,8 @@ impl Entry {
     pub(super) fn new(service: Service) -> Self {
         let saved = service.clone();
         let (news, sent_at, refused, strays) = (Vec::new(), None, None, Vec::new());
-        let (asked_at, surveyed, in_vain, gone, is_companion) = (None, false, false, false, false);
+        let (asked_at, told_at) = (None, None);
+        let (surveyed, in_vain, gone, is_companion) = (false, false, false, false);
         Self {
             saved,
             service,
@@ -59,6 +62,7 @@ impl Entry {
             surveyed,
             in_vain,
             strays,
+            told_at,
             gone,
             is_companion,
         }
@@ -76,18 +80,49 @@ impl Entry {
     /// Learns at `at` what was asked for at `asked`.
     pub(super) fn learn(&mut self, fact: Fact, asked: Timestamp, at: Timestamp) {
         self.in_vain |= is_in_vain(&fact);
-        self.service.life = self.service.life.observe(&fact, at);
+        let told_at = self.told_at.filter(|told_at| *told_at > asked);
+        // A silence that still lasted then is no older than that.
+        let at = told_at.map_or(at, |told_at| at.max(told_at));
+        let life = &self.service.life;
+        self.service.life = match told_at {
+            Some(_) => life.observe_late(&fact, asked, at, at),
+            None => life.observe(&fact, at),
+        };
+        if matches!(fact, Fact::Job(_)) {
+            self.told_at = Some(at);
+        }
         self.keep_since();
         self.news.push(Told { news: News::Fact(fact), asked, at });
     }
 
     /// What of its plan this turn is to do at `now`: the scheduler is asked once only, not on behalf of a look that
-    /// comes soon after another one, and for a companion nothing is done.
-    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = Action> {
-        let planned = if self.is_companion { Vec::new() } else { self.plan(now) };
-        let life = &self.service.life;
-        let is_told = self.surveyed || life.looked_at.is_some_and(|at| self.is_news(at, now));
-        planned.into_iter().filter(move |action| !is_told || *action != Action::Survey)
+    /// comes soon after another one, and for a companion nothing is done. A server that is known to be HEALTHY is pinged
+    /// while the scheduler is asked whether its job still runs, and not after.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<Action> {
+        if self.is_companion {
+            return Vec::new();
+        }
+        let mut planned = self.plan(self.service.life.clone(), now);
+        let is_told = self.surveyed || self.service.life.looked_at.is_some_and(|at| self.is_news(at, now));
+        if is_told {
+            planned.retain(|action| *action != Action::Survey);
+        } else if planned.contains(&Action::Survey) && self.service.status() == Status::Healthy {
+            let anticipated = self.plan(self.if_verified(now), now).into_iter();
+            let ways =
+                anticipated.filter(|action| matches!(action, Action::Open { .. } | Action::Ping { .. }));
+            planned.extend(ways);
+        }
+        planned
+    }
+
+    /// The life as it will be if the scheduler says that the job goes on as it did.
+    fn if_verified(&self, now: Timestamp) -> Life {
+        let mut life = self.service.life.clone();
+        if let Phase::Live { job: Job { run: Some(run), .. }, .. } = &mut life.phase {
+            run.verified_at = Some(now);
+        }
+        life.looked_at = Some(now);
+        life
     }
 
     /// Whether what was learnt at `at` is news enough for this look: it is fresh, or it was when the look was asked for,
@@ -103,18 +138,21 @@ impl Entry {
     pub(super) fn is_helped_by_a_survey(&self, now: Timestamp) -> bool {
         let life = &self.service.life;
         let soon = now.plus(life.terms.verify / 2);
-        match life.phase {
+        self.may_be_asked_after() && (life.doubt.is_some() || life.is_survey_due(soon))
+    }
+
+    /// Whether the scheduler may know of it and was not asked in this turn.
+    pub(super) fn may_be_asked_after(&self) -> bool {
+        match self.service.life.phase {
             Phase::Intent | Phase::Ended(_) => false,
-            Phase::Sending { .. } | Phase::Live { .. } => {
-                !self.gone && !self.surveyed && (life.doubt.is_some() || life.is_survey_due(soon))
-            }
+            Phase::Sending { .. } | Phase::Live { .. } => !self.gone && !self.surveyed,
         }
     }
 
-    /// What is to be done at `now`. A server that was asked in vain in this turn, or by others for whom this one has
-    /// waited, is not asked again before anything else is known, however long that took: the scheduler is to be asked.
-    fn plan(&self, now: Timestamp) -> Vec<Action> {
-        let mut life = self.service.life.clone();
+    /// What is to be done at `now` for such a life. A server that was asked in vain in this turn, or by others for whom
+    /// this one has waited, is not asked again before anything else is known, however long that took: the scheduler is to
+    /// be asked.
+    fn plan(&self, mut life: Life, now: Timestamp) -> Vec<Action> {
         let asked = self.service.life.ping.as_ref().map(|ping| ping.at);
         let is_told = self.in_vain || asked.is_some_and(|at| self.is_news(at, now));
         if let (true, Some(ping)) = (is_told, &mut life.ping) {
@@ -159,6 +197,7 @@ impl Entry {
             }
         }
         self.saved = saved;
+        self.told_at = Some(now);
         self.keep_since();
     }
 
@@ -173,17 +212,20 @@ impl Entry {
         !self.gone && self.saved.life != self.service.life
     }
 
-    /// Whether the change must not be lost or should be seen at once. A server's silence is kept back until the
-    /// scheduler was asked: if its job has ended, it was never UNHEALTHY.
+    /// Whether the change must not be lost or should be seen at once.
     pub(super) fn is_urgent(&self, now: Timestamp) -> bool {
-        let (saved, life) = (&self.saved.life, &self.service.life);
-        if life.status() == Status::Unhealthy && !life.plan(now).actions.is_empty() {
-            return false;
-        }
         let owned = |life: &Life| {
             (life.status(), life.phase.job().map(|job| job.id.clone()), life.open_tunnel().cloned())
         };
-        saved.stop != life.stop || owned(saved) != owned(life)
+        let (saved, life) = (&self.saved.life, &self.service.life);
+        !self.is_kept_back(now) && (saved.stop != life.stop || owned(saved) != owned(life))
+    }
+
+    /// Whether nobody is to hear of it yet: a server's silence is no news until the scheduler was asked. If its job has
+    /// ended, it was never UNHEALTHY.
+    pub(super) fn is_kept_back(&self, now: Timestamp) -> bool {
+        let life = &self.service.life;
+        life.status() == Status::Unhealthy && !life.plan(now).actions.is_empty()
     }
 }
 

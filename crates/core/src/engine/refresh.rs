@@ -54,7 +54,7 @@ impl Engine {
         let now = self.clock.now();
         let Listing { services, mut damaged } = listing;
         let mut entries = self.taken_up(services, is_asked, now)?;
-        let is_idle = entries.iter().all(|entry| entry.due(now).next().is_none());
+        let is_idle = entries.iter().all(|entry| entry.due(now).is_empty());
         let pass = match self.turnstile.as_ref().filter(|_| !is_idle) {
             Some(turnstile) => {
                 // Not the place where the scheduler is asked: who waits for a server does not keep others from that.

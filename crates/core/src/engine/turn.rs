@@ -11,7 +11,7 @@ use super::perform::{subject, submission};
 use super::site::{Engine, Watch};
 use crate::id::ServiceId;
 use crate::job::Sighting;
-use crate::lifecycle::{Action, Fact, TunnelFact};
+use crate::lifecycle::{Action, Fact, Status, TunnelFact};
 use crate::ports::{Change, LedgerError, SaveOutcome, Select};
 use crate::service::Service;
 use crate::time::Timestamp;
@@ -35,25 +35,12 @@ impl Engine {
     ) -> Result<Vec<Service>, EngineError> {
         let mut entries = entries;
         for _ in 0..ROUNDS {
-            let (mut began, mut actions) = self.due(&entries);
-            let asks = actions.iter().any(|(_, action)| *action == Action::Survey);
-            let turnstile = self.turnstile.as_ref().filter(|_| asks);
-            let pass = match turnstile {
-                Some(turnstile) => turnstile.enter(&self.profile).await,
-                None => None,
-            };
-            if turnstile.is_some() {
-                self.catch_up(&mut entries).await?;
-                (began, actions) = self.due(&entries);
-            }
+            let (began, actions) = self.due(&entries);
             if actions.is_empty() {
                 break;
             }
             self.round(&mut entries, actions, began, watch).await?;
-            // Who waits for the pass is to find all that was learnt.
-            let which = if turnstile.is_some() { |_: &Entry, _| true } else { Entry::is_urgent };
-            self.save(&mut entries, which, watch).await?;
-            drop(pass);
+            self.save(&mut entries, Entry::is_urgent, watch).await?;
         }
         self.save(&mut entries, |_, _| true, watch).await?;
         let ours = entries.into_iter().filter(|entry| !entry.gone && !entry.is_companion);
@@ -61,55 +48,94 @@ impl Engine {
     }
 
     /// What the services plan now, and when that is. The survey comes last: one question serves all whose pings fail, and
-    /// nothing else waits where it has to wait for others.
+    /// nothing else waits where it has to wait for others. Only the pings of HEALTHY services are made beside it: they
+    /// rarely fail, and are many.
     fn due(&self, entries: &[Entry]) -> (Timestamp, Vec<(usize, Action)>) {
         let began = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
-            actions.extend(entry.due(began).map(|action| (index, action)));
+            actions.extend(entry.due(began).into_iter().map(|action| (index, action)));
         }
-        if actions.iter().any(|(_, action)| *action != Action::Survey) {
+        let goes_along = |(index, action): &(usize, Action)| match action {
+            Action::Survey => true,
+            Action::Ping { .. } => entries[*index].service.status() == Status::Healthy,
+            Action::Submit | Action::Open { .. } | Action::Cancel { .. } | Action::Close { .. } => false,
+        };
+        if !actions.iter().all(goes_along) {
             actions.retain(|(_, action)| *action != Action::Survey);
         }
         (began, actions)
     }
 
-    /// Carries out the actions and learns what they bring. A survey asks after all whom its answer helps.
+    /// Carries out the actions and learns what they bring.
     async fn round(
         &self,
-        entries: &mut [Entry],
+        entries: &mut Vec<Entry>,
         actions: Vec<(usize, Action)>,
         began: Timestamp,
         watch: &mut Option<Watch<'_>>,
     ) -> Result<(), EngineError> {
-        let mut looked_for = Vec::new();
-        let asks = actions.iter().filter(|(_, action)| *action == Action::Survey);
-        let asks: BTreeSet<usize> = asks.map(|(index, _)| *index).collect();
-        if !asks.is_empty() {
-            for (index, entry) in entries.iter_mut().enumerate() {
-                if asks.contains(&index) || entry.is_helped_by_a_survey(began) {
-                    entry.surveyed = true;
-                    looked_for.push(subject(&entry.service));
-                }
-            }
-        }
         let actions = self.announce(entries, actions, watch).await?;
-        let shown: &[Entry] = entries;
-        let acts = stream::iter(actions)
-            .map(|(index, action)| async move { (index, self.act(&shown[index].service, action).await) })
+        let (surveys, calls): (Vec<_>, Vec<_>) =
+            actions.into_iter().partition(|(_, action)| *action == Action::Survey);
+        let pinged: BTreeSet<usize> = calls.iter().map(|(index, _)| *index).collect();
+        // Copies, since the survey's answer is learnt and recorded while a server keeps its ping waiting.
+        let calls: Vec<_> =
+            calls.into_iter().map(|(i, action)| (i, entries[i].service.clone(), action)).collect();
+        let acts = stream::iter(calls)
+            .map(|(index, service, action)| async move { (index, self.act(&service, action).await) })
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>();
-        let (facts, mut sightings) = join(acts, self.survey(&looked_for)).await;
+        let asks =
+            async { if surveys.is_empty() { Ok(()) } else { self.ask(entries, &pinged, watch).await } };
+        let (facts, asked) = join(acts, asks).await;
+        asked?;
         let now = self.clock.now();
         for (index, fact) in facts.into_iter().filter_map(|(index, fact)| Some((index, fact?))) {
             let at = if is_in_vain(&fact) { began } else { now };
             entries[index].learn(fact, began, at);
         }
+        Ok(())
+    }
+
+    /// Asks the scheduler, once others have done so, after all whom its answer helps, and records it. That includes those
+    /// who are being pinged: should that be in vain, the answer is there. Nobody is asked if others have learnt enough.
+    async fn ask(
+        &self,
+        entries: &mut Vec<Entry>,
+        pinged: &BTreeSet<usize>,
+        watch: &mut Option<Watch<'_>>,
+    ) -> Result<(), EngineError> {
+        let pass = match &self.turnstile {
+            Some(turnstile) => {
+                let pass = turnstile.enter(&self.profile).await;
+                self.catch_up(entries).await?;
+                pass
+            }
+            None => None,
+        };
+        let began = self.clock.now();
+        if !entries.iter().any(|entry| entry.due(began).contains(&Action::Survey)) {
+            return Ok(());
+        }
+        let mut subjects = Vec::new();
+        for (index, entry) in entries.iter_mut().enumerate() {
+            let asks = entry.due(began).contains(&Action::Survey) || pinged.contains(&index);
+            if entry.may_be_asked_after() && (asks || entry.is_helped_by_a_survey(began)) {
+                entry.surveyed = true;
+                subjects.push(subject(&entry.service));
+            }
+        }
+        let mut sightings = self.survey(&subjects).await;
+        let now = self.clock.now();
         for entry in entries.iter_mut() {
             if let Some(sighting) = sightings.remove(&entry.service.id) {
                 entry.learn(Fact::Job(in_time(sighting, began, now, &entry.service)), began, now);
             }
         }
+        // Who waits for the pass is to find all that was learnt.
+        self.save(entries, |entry, now| !entry.is_kept_back(now), watch).await?;
+        drop(pass);
         Ok(())
     }
 

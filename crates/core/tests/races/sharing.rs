@@ -75,7 +75,8 @@ fn of_two_that_look_at_once_one_asks_the_servers() {
 #[test]
 fn what_another_has_learnt_since_one_asked_is_news_enough_however_long_that_took() {
     let scene = Scene::new();
-    stale(&scene, 1);
+    drop(scene.healthy(1));
+    scene.world.advance(Duration::from_secs(10));
     scene.world.break_down(Faults { tunnels_stuck: true, ..Faults::default() });
     let secs = Duration::from_secs;
     let look = || begin_sharing(&scene.process(), |engine| async move { engine.refresh_all().await });

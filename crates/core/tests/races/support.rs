@@ -78,6 +78,7 @@ where
 }
 
 /// Follows a verb until it is about to make its `nth` call of that kind.
+#[track_caller]
 pub(crate) fn until<T>(errand: &mut Errand<T>, call: Call, nth: usize) {
     let mut made = 0;
     for _ in 0..1_000 {

@@ -4,8 +4,8 @@
 //! `engine/start.rs` (`submit_first`), `stop.rs`, `refresh.rs` and `tunnel.rs`, and does what they do, in their order:
 //! read the row, wish, save the wish, plan, announce a submission, call a port, fold its answer, save if that is
 //! urgent, plan again, save. Between any two of these another process or the world may act, time may pass, and the
-//! process may be killed. Two things are left out: `get_job`, which is a part of a turn, and that to look again makes
-//! even a turn that learns nothing write the row.
+//! process may be killed. Three things are left out: `get_job`, which is a part of a turn; that to look again makes even a
+//! turn that learns nothing write the row; and that what the scheduler told is written while a ping beside it lasts.
 
 use std::time::Duration;
 
@@ -26,8 +26,6 @@ use crate::world::{World, index_of};
 
 /// As `ROUNDS` in `engine/turn.rs`.
 const ROUNDS: u8 = 8;
-/// As `PINGS_FIRST` there.
-const PINGS_FIRST: u8 = 2;
 
 /// A process in the middle of a verb.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -179,21 +177,46 @@ impl Turn {
         saved.stop != life.stop || owned(saved) != owned(life)
     }
 
+    /// As `Entry::due`.
+    fn planned(&self, around: &Around<'_>) -> Vec<Action> {
+        let mut actions = around.flaw.plans(self.plan_of(Life::clone(&self.life)));
+        actions.retain(|action| *action != Action::Survey || !self.surveyed);
+        if actions.contains(&Action::Survey) && self.life.status() == Status::Healthy {
+            let anticipated = self.plan_of(self.if_verified()).into_iter();
+            actions.extend(anticipated.filter(is_way));
+        }
+        actions
+    }
+
     /// As `Entry::plan`.
-    fn planned(&self) -> Vec<Action> {
-        let mut life = Life::clone(&self.life);
+    fn plan_of(&self, mut life: Life) -> Vec<Action> {
         if let (true, Some(ping)) = (self.in_vain, &mut life.ping) {
             ping.at = NOW;
         }
         life.plan(NOW).actions
     }
 
+    /// As `Entry::if_verified`.
+    fn if_verified(&self) -> Life {
+        let mut life = Life::clone(&self.life);
+        if let Phase::Live { job: Job { run: Some(run), .. }, .. } = &mut life.phase {
+            run.verified_at = Some(NOW);
+        }
+        life.looked_at = Some(NOW);
+        life
+    }
+
     /// Begins the next round.
     fn plan(mut self, around: &mut Around<'_>) -> Option<Self> {
-        let mut actions = around.flaw.plans(self.planned());
-        actions.retain(|action| *action != Action::Survey || !self.surveyed);
-        let is_way = |action: &Action| matches!(action, Action::Open { .. } | Action::Ping { .. });
-        if self.round < PINGS_FIRST && actions.iter().any(is_way) {
+        let mut actions = self.planned(around);
+        // As `Engine::due`.
+        let is_healthy = self.life.status() == Status::Healthy;
+        let goes_along = |action: &Action| match action {
+            Action::Survey => true,
+            Action::Ping { .. } => is_healthy,
+            _ => false,
+        };
+        if !actions.iter().all(goes_along) {
             actions.retain(|action| *action != Action::Survey);
         }
         if self.round == ROUNDS && !actions.is_empty() {
@@ -282,9 +305,8 @@ impl Turn {
         let action = todo.remove(index);
         let is_known = self.life.phase.job().is_some();
         let reply = around.world.perform(&action, outcome, is_known);
-        // The answers of the others come first, in any order.
-        let others = replies.iter().filter(|reply| !matches!(reply.fact, Fact::Job(_))).count();
-        let place = if action == Action::Survey { replies.len() } else { others };
+        // The scheduler's answer comes first, those of the others in any order.
+        let place = if action == Action::Survey { 0 } else { replies.len() };
         replies.insert(place, reply);
         self
     }
@@ -307,7 +329,8 @@ impl Turn {
             };
             let life = around.observe(&self.life, &fact, at);
             self.judge(&self.life.clone(), &life, around);
-            if is_a_strangers && life.ping.as_ref().is_some_and(|ping| ping.counted) {
+            let counts = life.ping.as_ref().is_some_and(|ping| ping.counted) && !life.status().is_terminal();
+            if is_a_strangers && counts {
                 *around.wrong = Some(Wrong::StrangerIsHealthy);
             }
             self.become_(life);
@@ -388,7 +411,11 @@ impl Turn {
     }
 }
 
-/// As the function of that name in `engine/turn.rs`.
+fn is_way(action: &Action) -> bool {
+    matches!(action, Action::Open { .. } | Action::Ping { .. })
+}
+
+/// As the function of that name in `engine/entry.rs`.
 fn is_in_vain(fact: &Fact) -> bool {
     match fact {
         Fact::Ping(ping) => ping.echo != Echo::Answered,
