@@ -38,7 +38,8 @@ pub(crate) struct Accounting {
     pub(crate) problem: Option<String>,
 }
 
-/// The queue, then accounting for those jobs alone that it misses or calls failed, then the records.
+/// The queue, then accounting for those jobs alone that it misses or calls failed, then the records, but not
+/// those of jobs that wait in the queue: what an earlier run has left counts no more.
 ///
 /// Whom accounting is asked for is said as well: the shell's view of the queue and ours must not differ unseen.
 /// A job without a known id is looked for by its token among what the user submitted since it was asked for.
@@ -60,17 +61,23 @@ wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" -v row="${mark}Q
   NF != 10 || substr($1, 1, 2) != row { next }
   { token = substr($9, length($9) - 35) }
   !(token in id) { next }
+  { known[token] = 1 }
+  $2 != "PENDING" { begun[token] = 1 }
   $2 == "FAILED" { failed[token] = substr($1, 3); next }
   { seen[token] = 1 }
   END {
-    for (token in id) if (!(token in seen))
-      print token, (token in failed) ? failed[token] : id[token], since[token]
+    for (token in id) {
+      if (!(token in known) || token in begun) print token
+      if (!(token in seen)) print token, (token in failed) ? failed[token] : id[token], since[token]
+    }
   }')
 ids=
 lost=
 first=
+tokens=
 while read -r token id since; do
   [ -n "$token" ] || continue
+  if [ -z "$id" ]; then tokens="$tokens $token"; continue; fi
   say "w$token"
   if [ "$id" = - ] && [ -s "$services/$token/job.id" ]; then read -r id <"$services/$token/job.id"; fi
   case $id in
@@ -110,16 +117,14 @@ finish
 /// The text of the remote command; `seconds` is what `squeue` and `sacct` are given, each.
 pub(crate) fn script(subjects: &[Subject], home: &Home, seconds: u64) -> String {
     let lines: Vec<String> = subjects.iter().map(line).collect();
-    let tokens: Vec<String> = subjects.iter().map(|subject| subject.id.to_string()).collect();
     format!(
         "{PRELUDE}services={home}/services\nseconds={seconds}\nslack={SLACK}\nfields={fields}\n\
          mark='{MARK}'\nunit='{UNIT}'\nformat='{QUEUE_ROW}{format}'\n\
-         subjects='{lines}'\ntokens='{tokens}'\n{TEXT}",
+         subjects='{lines}'\n{TEXT}",
         home = home.word(),
         format = squeue::FORMAT.replace('|', &UNIT.to_string()),
         fields = sacct::FIELDS,
         lines = lines.join("\n"),
-        tokens = tokens.join("\n"),
     )
 }
 
