@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    QueryOrder, QuerySelect, QueryTrait, StreamTrait as _,
 };
 use towline_core::id::ServiceId;
 use towline_core::ports::{Change, Ledger, LedgerError, Listing, SaveOutcome, Select};
@@ -97,15 +98,19 @@ impl Store {
     /// Reads the rows that `query` finds, oldest first.
     async fn read(&self, query: sea_orm::Select<service::Entity>) -> Result<Listing, LedgerError> {
         let query = query.order_by_asc(service::Column::CreatedAt).order_by_asc(service::Column::Id);
-        let rows = async { self.db().query_all(query.as_query()).await.map_err(self.fault()) };
-        let mut listing = Listing::default();
-        for row in &self.in_time(rows).await? {
-            match row::to_service(row) {
-                Ok(service) => listing.services.push(service),
-                Err(damaged) => listing.damaged.push(damaged),
+        let reading = async {
+            let mut listing = Listing::default();
+            // One by one: all rows and all services at once would take twice the memory.
+            let mut rows = self.db().stream(query.as_query()).await.map_err(self.fault())?;
+            while let Some(row) = rows.try_next().await.map_err(self.fault())? {
+                match row::to_service(&row) {
+                    Ok(service) => listing.services.push(service),
+                    Err(damaged) => listing.damaged.push(damaged),
+                }
             }
-        }
-        Ok(listing)
+            Ok(listing)
+        };
+        self.in_time(reading).await
     }
 
     /// Reads the rows that are not as they are known: mostly none, which one row tells.
