@@ -9,6 +9,7 @@ use crate::service::{Event, Service};
 use crate::time::Timestamp;
 
 /// A service on its way through a turn: what is saved of it, what was learnt since, and what follows from both.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) saved: Service,
     pub(super) service: Service,
@@ -34,12 +35,14 @@ pub(super) struct Entry {
 }
 
 /// What changes a life: facts and wishes alike can be applied again to a life that somebody else has changed.
+#[derive(Clone)]
 pub(super) enum News {
     Fact(Fact),
     Request(Request),
 }
 
 /// News, when they were asked for, and when they were learnt.
+#[derive(Clone)]
 pub(super) struct Told {
     news: News,
     asked: Timestamp,

@@ -22,16 +22,17 @@ impl Engine {
         })
     }
 
-    /// Opens a tunnel, on another local port if the wanted one is taken.
+    /// Opens a tunnel, on another local port if the wanted one is taken and it may get another.
     pub(super) async fn open(
         &self,
         id: ServiceId,
         place: &Place,
         local_port: Option<u16>,
         before: Option<&Tunnel>,
+        may_move: bool,
     ) -> Result<Tunnel, TunnelError> {
         match self.site.tunnels.open(id, place, local_port, before).await {
-            Err(TunnelError::PortTaken { .. }) if local_port.is_some() => {
+            Err(TunnelError::PortTaken { .. }) if local_port.is_some() && may_move => {
                 self.site.tunnels.open(id, place, None, None).await
             }
             result => result,

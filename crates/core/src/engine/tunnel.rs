@@ -24,7 +24,7 @@ impl Engine {
             return Err(EngineError::NoPlace { why: service.life.why() });
         };
         let began = self.clock.now();
-        let tunnel = self.open(id, &place, service.life.local_port, service.life.open_tunnel()).await?;
+        let tunnel = self.open(id, &place, service.life.local_port, service.life.open_tunnel(), true).await?;
         let mut entries = [Entry::new(service)];
         entries[0].learn(Fact::Tunnel(TunnelFact::Open(tunnel.clone())), began, self.clock.now());
         self.save(&mut entries, |_, _| true, &mut None).await?;

@@ -12,7 +12,7 @@ use super::site::{Engine, Watch};
 use crate::id::ServiceId;
 use crate::job::Sighting;
 use crate::lifecycle::{Action, Fact, Status, TunnelFact};
-use crate::ports::{Change, LedgerError, SaveOutcome, Select};
+use crate::ports::{Change, LedgerError, SaveOutcome, Select, TunnelError};
 use crate::service::Service;
 use crate::time::Timestamp;
 
@@ -35,11 +35,11 @@ impl Engine {
     ) -> Result<Vec<Service>, EngineError> {
         let mut entries = entries;
         for _ in 0..ROUNDS {
-            let (began, actions) = self.due(&entries);
+            let actions = self.due(&entries);
             if actions.is_empty() {
                 break;
             }
-            self.round(&mut entries, actions, began, watch).await?;
+            self.round(&mut entries, actions, watch).await?;
             self.save(&mut entries, Entry::is_urgent, watch).await?;
         }
         self.save(&mut entries, |_, _| true, watch).await?;
@@ -47,24 +47,24 @@ impl Engine {
         Ok(ours.map(|entry| entry.service).collect())
     }
 
-    /// What the services plan now, and when that is. The survey comes last: one question serves all whose pings fail, and
-    /// nothing else waits where it has to wait for others. Only the pings of HEALTHY services are made beside it: they
-    /// rarely fail, and are many.
-    fn due(&self, entries: &[Entry]) -> (Timestamp, Vec<(usize, Action)>) {
-        let began = self.clock.now();
+    /// What the services plan now. The survey comes last: one question serves all whose pings fail, and
+    /// nothing else waits where it has to wait for others. Only HEALTHY services are pinged beside it: they rarely
+    /// fail to answer, and are many.
+    fn due(&self, entries: &[Entry]) -> Vec<(usize, Action)> {
+        let now = self.clock.now();
         let mut actions = Vec::new();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.gone) {
-            actions.extend(entry.due(began).into_iter().map(|action| (index, action)));
+            actions.extend(entry.due(now).into_iter().map(|action| (index, action)));
         }
         let goes_along = |(index, action): &(usize, Action)| match action {
             Action::Survey => true,
-            Action::Ping { .. } => entries[*index].service.status() == Status::Healthy,
-            Action::Submit | Action::Open { .. } | Action::Cancel { .. } | Action::Close { .. } => false,
+            Action::Open { .. } | Action::Ping { .. } => entries[*index].service.status() == Status::Healthy,
+            Action::Submit | Action::Cancel { .. } | Action::Close { .. } => false,
         };
         if !actions.iter().all(goes_along) {
             actions.retain(|(_, action)| *action != Action::Survey);
         }
-        (began, actions)
+        actions
     }
 
     /// Carries out the actions and learns what they bring.
@@ -72,30 +72,49 @@ impl Engine {
         &self,
         entries: &mut Vec<Entry>,
         actions: Vec<(usize, Action)>,
-        began: Timestamp,
         watch: &mut Option<Watch<'_>>,
     ) -> Result<(), EngineError> {
         let actions = self.announce(entries, actions, watch).await?;
         let (surveys, calls): (Vec<_>, Vec<_>) =
             actions.into_iter().partition(|(_, action)| *action == Action::Survey);
         let pinged: BTreeSet<usize> = calls.iter().map(|(index, _)| *index).collect();
-        // Copies, since the survey's answer is learnt and recorded while a server keeps its ping waiting.
-        let calls: Vec<_> =
-            calls.into_iter().map(|(i, action)| (i, entries[i].service.clone(), action)).collect();
+        // Copies, since the scheduler's answer is learnt and recorded while a server keeps its ping waiting.
+        let calls: Vec<_> = calls.into_iter().map(|(i, action)| (i, entries[i].clone(), action)).collect();
+        let asks_too = !surveys.is_empty();
         let acts = stream::iter(calls)
-            .map(|(index, service, action)| async move { (index, self.act(&service, action).await) })
+            .map(|(index, entry, action)| async move { (index, self.act_on(entry, action, asks_too).await) })
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>();
-        let asks =
-            async { if surveys.is_empty() { Ok(()) } else { self.ask(entries, &pinged, watch).await } };
-        let (facts, asked) = join(acts, asks).await;
+        let asks = async { if asks_too { self.ask(entries, &pinged, watch).await } else { Ok(()) } };
+        // The scheduler is asked first: it takes longer than a server, and what is sent to many servers at once delays
+        // the question.
+        let (asked, told) = join(asks, acts).await;
         asked?;
-        let now = self.clock.now();
-        for (index, fact) in facts.into_iter().filter_map(|(index, fact)| Some((index, fact?))) {
-            let at = if is_in_vain(&fact) { began } else { now };
-            entries[index].learn(fact, began, at);
+        for (index, facts) in told {
+            for Learnt { fact, asked, at } in facts {
+                entries[index].learn(fact, asked, at);
+            }
         }
         Ok(())
+    }
+
+    /// Performs an action, and after a tunnel that is as it was known to be the ping for which that was made sure of.
+    async fn act_on(&self, mut entry: Entry, action: Action, asks_too: bool) -> Vec<Learnt> {
+        let mut learnt = Vec::new();
+        let mut next = Some(action);
+        while let Some(action) = next.take() {
+            let asked = self.clock.now();
+            let is_way = matches!(action, Action::Open { .. });
+            let Some(fact) = self.act(&entry.service, action, asks_too).await else { break };
+            let now = self.clock.now();
+            let at = if is_in_vain(&fact) { asked } else { now };
+            learnt.push(Learnt { fact: fact.clone(), asked, at });
+            entry.learn(fact, asked, at);
+            if is_way && !entry.is_urgent(now) {
+                next = entry.due(now).into_iter().find(|action| matches!(action, Action::Ping { .. }));
+            }
+        }
+        learnt
     }
 
     /// Asks the scheduler, once others have done so, after all whom its answer helps, and records it. That includes those
@@ -196,12 +215,16 @@ impl Engine {
     }
 
     /// Performs one action of one service; a survey is made for all of them at once, elsewhere.
-    async fn act(&self, service: &Service, action: Action) -> Option<Fact> {
+    /// While the scheduler is asked no tunnel gets another port: where that is taken, it may be by others who know already
+    /// that the service has moved.
+    async fn act(&self, service: &Service, action: Action, asks_too: bool) -> Option<Fact> {
         Some(match action {
             Action::Survey => return None,
             Action::Submit => submission(&self.submit(service).await),
             Action::Open { place, local_port, before } => {
-                Fact::Tunnel(match self.open(service.id, &place, local_port, before.as_ref()).await {
+                let before = before.as_ref();
+                Fact::Tunnel(match self.open(service.id, &place, local_port, before, !asks_too).await {
+                    Err(TunnelError::PortTaken { .. }) if asks_too => return None,
                     Ok(tunnel) => TunnelFact::Open(tunnel),
                     Err(error) => TunnelFact::Unopened(error_chain(&error)),
                 })
@@ -292,6 +315,13 @@ impl Engine {
         let id: ServiceId = entry.service.id;
         self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
     }
+}
+
+/// What an action has brought, when that was asked for, and when it was so.
+struct Learnt {
+    fact: Fact,
+    asked: Timestamp,
+    at: Timestamp,
 }
 
 /// The sighting, unless it took longer to come than the scheduler's word is good for, or nobody knows how long.

@@ -8,6 +8,8 @@ use towline_core::testing::{Call, Errand, Faults};
 
 use crate::support::{MINUTE, Scene, begin, begin_sharing, end, run};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Lets everything go on but calls of that kind, until only such are left, and tells what went on.
 fn hold<T>(errand: &mut Errand<T>, call: Call) -> Vec<Call> {
     let mut went_on = Vec::new();
@@ -27,6 +29,8 @@ fn hold<T>(errand: &mut Errand<T>, call: Call) -> Vec<Call> {
 fn servers_are_pinged_while_the_scheduler_is_asked_for_them() {
     let scene = Scene::new();
     let ids = [1, 2].map(|n| scene.healthy(n).id);
+    scene.world.advance(10 * SECOND);
+    run(scene.quick().refresh_all()).unwrap();
     scene.world.advance(2 * MINUTE);
     let surveys = scene.world.surveys();
     let mut look = begin(&scene.process(), |engine| async move { engine.refresh_all().await });
@@ -82,7 +86,7 @@ fn who_waits_for_a_server_does_not_keep_the_schedulers_word_from_others() {
     let surveys = scene.world.surveys();
     hold(&mut first, Call::Ping);
     assert_eq!(scene.listed(0).life.looked_at, Some(scene.world.now()), "it is recorded already");
-    scene.world.advance(Duration::from_secs(1));
+    scene.world.advance(SECOND);
     let id = scene.listed(0).id;
     let other = end(begin_sharing(&scene.process(), move |engine| async move { engine.refresh(id).await }));
     assert_eq!(other.unwrap().status(), Status::Healthy);

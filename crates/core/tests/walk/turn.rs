@@ -213,8 +213,7 @@ impl Turn {
         let is_healthy = self.life.status() == Status::Healthy;
         let goes_along = |action: &Action| match action {
             Action::Survey => true,
-            Action::Ping { .. } => is_healthy,
-            _ => false,
+            action => is_healthy && is_way(action),
         };
         if !actions.iter().all(goes_along) {
             actions.retain(|action| *action != Action::Survey);
