@@ -12,12 +12,16 @@ use crate::app::App;
 use crate::config::{Kind as ProfileKind, Span};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::{Live, moment};
+use crate::wiring::{Target, Way};
 
 /// How many of the last lines of a log explain an end.
 const LOG_LINES: u32 = 15;
 
 /// How long those lines may take to come.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked for whether a cluster is back that was out of reach, and how long a login to it may take.
+const BACK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// How waiting for a service came out.
 pub(super) enum Followed {
@@ -37,7 +41,7 @@ pub(super) async fn follow(
     until: &[Status],
     limit: Option<Duration>,
 ) -> Outcome<Followed> {
-    let engine = app.target(&service.spec.profile).await?.engine;
+    let Target { engine, way, .. } = app.target(&service.spec.profile).await?;
     let name = &service.spec.name;
     let mut live = Live::new(&app.terminal);
     let mut watch = |service: &Service| live.look(service);
@@ -47,13 +51,32 @@ pub(super) async fn follow(
             None => std::future::pending().await,
         }
     };
+    let waiting = async {
+        loop {
+            tokio::select! {
+                waited = engine.wait(service.id, until, &mut watch) => return waited,
+                () = back(&way) => drop(engine.clone().urgent().refresh(service.id).await?),
+            }
+        }
+    };
     tokio::select! {
-        waited = engine.wait(service.id, until, &mut watch) => {
+        waited = waiting => {
             let service = waited.during(|| format!("failed to wait for service {name}"))?;
             Ok(Followed::Done(Box::new(service)))
         }
         () = out_of_time => Ok(Followed::OutOfTime(Box::new(recorded(app, service.id).await?))),
         () = interrupted() => Err(left_behind(app, service.id).await),
+    }
+}
+
+/// Returns once a cluster is back that was out of reach.
+async fn back(way: &Way) {
+    let (pause, patience) = BACK;
+    loop {
+        tokio::time::sleep(pause).await;
+        if way.is_back(patience).await {
+            return;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use towline_core::why::{FarEnd, Reach};
 use crate::app::{App, Pace};
 use crate::args::{JsonArg, ServiceArg};
 use crate::exit::{During as _, Outcome};
+use crate::keeper::port_moved;
 use crate::render::{Columns, age};
 
 /// Open and close tunnels on their own
@@ -61,7 +62,11 @@ pub(super) async fn tunnel(app: &App, verb: &TunnelVerb) -> Outcome<()> {
             let name = &service.spec.name;
             let failed = || format!("failed to open the tunnel of service {name}");
             let url = engine.open_tunnel(service.id).await.during(failed)?.url();
-            let far = FarEnd::of(&app.find(&service.id.to_string()).await?);
+            let now = app.find(&service.id.to_string()).await?;
+            if let Some(line) = port_moved(&service, &now) {
+                app.terminal.warn(&line);
+            }
+            let far = FarEnd::of(&now);
             if far.is_broken() {
                 let advice = far.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
                 app.terminal.warn(&format!("the tunnel is open, and {}{advice}", far.text));

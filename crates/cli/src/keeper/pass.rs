@@ -83,10 +83,11 @@ impl<'a> Keeper<'a> {
                 if is_known { Vec::new() } else { vec![News::own(Event::Trouble, why)] }
             }
         };
-        for profile in self.known.profiles() {
-            if !self.busy.contains(&profile) {
-                news.extend(self.check_tunnels(&profile).await);
-            }
+        let idle = self.known.profiles().into_iter().filter(|profile| !self.busy.contains(profile));
+        let checks: Vec<_> =
+            idle.map(|profile| check(self.app, self.known.tunnels(&profile), profile)).collect();
+        for found in join_all(checks).await {
+            news.extend(self.tunnels_found(found));
         }
         news
     }
@@ -103,12 +104,8 @@ impl<'a> Keeper<'a> {
         Ok(kept.flat_map(|service| self.known.take_up(service)).collect())
     }
 
-    async fn check_tunnels(&mut self, profile: &str) -> Vec<News> {
-        let tunnels = self.known.tunnels(profile);
-        let Ok(target) = self.app.target(profile).await else { return Vec::new() };
-        let shown: Vec<&Tunnel> = tunnels.iter().map(|(_, tunnel)| tunnel).collect();
-        let found = if shown.is_empty() { Vec::new() } else { target.way.broken(&shown).await };
-        tunnels.iter().zip(found).filter_map(|((id, _), wrong)| self.known.tunnel_found(*id, wrong)).collect()
+    fn tunnels_found(&mut self, found: Vec<(ServiceId, Option<&'static str>)>) -> Vec<News> {
+        found.into_iter().filter_map(|(id, wrong)| self.known.tunnel_found(id, wrong)).collect()
     }
 
     /// The looks for which it is time; at all profiles if `all`. Each is to be awaited and given to [`Self::passed`].
@@ -189,7 +186,8 @@ impl<'a> Keeper<'a> {
                 news.extend(self.known.login_refused(&profile, self.app.now().plus(REFUSED)));
             }
         }
-        news.extend(self.check_tunnels(&profile).await);
+        let found = check(self.app, self.known.tunnels(&profile), profile).await;
+        news.extend(self.tunnels_found(found));
         news
     }
 
@@ -214,6 +212,21 @@ impl<'a> Keeper<'a> {
         }
         news
     }
+}
+
+/// Looks whether the tunnels of a profile stand, and what is wrong with those that do not.
+async fn check(
+    app: &App,
+    tunnels: Vec<(ServiceId, Tunnel)>,
+    profile: String,
+) -> Vec<(ServiceId, Option<&'static str>)> {
+    if tunnels.is_empty() {
+        return Vec::new();
+    }
+    let Ok(target) = app.target(&profile).await else { return Vec::new() };
+    let shown: Vec<&Tunnel> = tunnels.iter().map(|(_, tunnel)| tunnel).collect();
+    let wrong = target.way.broken(&shown).await;
+    tunnels.iter().map(|(id, _)| *id).zip(wrong).collect()
 }
 
 /// Looks at one cluster.

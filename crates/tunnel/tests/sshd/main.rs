@@ -8,6 +8,7 @@ mod diagnose;
 mod harness;
 mod login;
 mod probe;
+mod reach;
 mod scale;
 mod shell;
 mod tunnels;
