@@ -31,6 +31,7 @@ mod login_node;
 mod main_job;
 mod model;
 mod scheduler_contract;
+mod second_factor;
 mod settling;
 mod sharing;
 mod slurm_options;

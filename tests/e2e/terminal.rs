@@ -1,22 +1,13 @@
 //! What is seen on a terminal: it fits, and nothing foreign steers it.
 
-use std::process::Command;
-
-use crate::harness::{Lab, Output, Running, SOON};
+use crate::harness::{Lab, Output, Screen};
 
 /// Columns of the terminal.
 const WIDTH: usize = 60;
 
 /// Runs a shell text on such a terminal, with `towline` on the path.
 fn on_a_terminal(lab: &Lab, text: &str) -> Output {
-    let towline = lab.command();
-    let dir = std::path::Path::new(towline.get_program()).parent().unwrap();
-    let mut command = Command::new("script");
-    command.args(["-q", "-e", "-c", &format!("stty cols {WIDTH} rows 24; {text}"), "/dev/null"]).env_clear();
-    command.envs(towline.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
-    command.env("PATH", path).env("TERM", "xterm").env("SHELL", "/bin/sh");
-    Running::start(&mut command, b"").finish(SOON)
+    Screen::run(lab, &format!("stty cols {WIDTH} rows 24; {text}")).ends()
 }
 
 /// The lines on the screen, without the sequences that colour them and move the cursor. A line that is too long goes on

@@ -1,6 +1,6 @@
 //! What every command starts from: the configuration, the clock, the terminal and, once asked for, the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::keeper::port_moved;
 use crate::names;
 use crate::render::{Terminal, age};
-use crate::wiring::{self, Records, SystemClock, Target};
+use crate::wiring::{self, Records, SshLogin, SystemClock, Target, login_command};
 
 /// One run of the program.
 pub(crate) struct App {
@@ -172,6 +172,7 @@ impl App {
         for line in doubts(&service.spec.profile, std::slice::from_ref(&service), self.now()) {
             self.terminal.warn(&line);
         }
+        self.tell_logins(std::slice::from_ref(&service)).await;
         Ok(service)
     }
 
@@ -209,6 +210,45 @@ impl App {
         }
         refreshed.services.sort_by_key(|service| (service.created_at, service.id));
         Ok(refreshed)
+    }
+
+    /// The same of the services of one profile.
+    ///
+    /// # Errors
+    /// The ledger's, and those of a profile that cannot be used.
+    pub(crate) async fn refresh_profile(&self, profile: &str, pace: Pace) -> Outcome<Refreshed> {
+        let Listing { mut services, .. } = self.ledger().await?.list(Select::Unfinished).await?;
+        services.retain(|service| service.spec.profile == profile);
+        if services.is_empty() {
+            return Ok(Refreshed::default());
+        }
+        let (Listing { services, .. }, mut warnings) = self.refresh_listed(profile, services, pace).await?;
+        warnings.extend(doubts(profile, &services, self.now()));
+        Ok(Refreshed { services, warnings, ..Refreshed::default() })
+    }
+
+    /// Tells what could not be learnt, and where somebody has to log in first.
+    pub(crate) async fn tell(&self, refreshed: &Refreshed) {
+        for warning in &refreshed.warnings {
+            self.terminal.warn(warning);
+        }
+        self.tell_logins(&refreshed.services).await;
+    }
+
+    /// Names the logins that take a person, and without which nothing could be learnt of some of these services.
+    async fn tell_logins(&self, services: &[Service]) {
+        let doubtful = services.iter().filter(|service| service.life.no_news().is_some());
+        let profiles: BTreeSet<&str> = doubtful.map(|service| service.spec.profile.as_str()).collect();
+        for name in profiles {
+            let login =
+                self.config.profiles.get(name).map(|profile| SshLogin::of(name, profile, &self.paths));
+            if let Some(Ok(Some(login))) = login
+                && login.needs_person()
+                && login.made().await.is_none()
+            {
+                self.terminal.hint(&login_command(name));
+            }
+        }
     }
 
     /// Ends a command that did several things of which some failed: prints all failures but the last, which is the

@@ -11,6 +11,7 @@ mod held_shell;
 mod home_checks;
 mod ledger;
 mod login_checks;
+mod logins;
 mod use_checks;
 mod waiting;
 mod way;
@@ -28,7 +29,7 @@ use towline_core::time::Timestamp;
 use towline_local::{DirectTunnels, LocalScheduler, LocalShell};
 use towline_slurm::{Home, Slurm, SlurmConfig, script};
 use towline_store::{Location, Store};
-use towline_tunnel::{HttpProbe, Master, MasterConfig, SshShell, SshTunnels};
+use towline_tunnel::{HttpProbe, Master, SshShell, SshTunnels};
 
 use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
@@ -38,6 +39,7 @@ use waiting::TellingTurnstile;
 pub(crate) use advice::advice;
 pub(crate) use ledger::{Instead, LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
 pub(crate) use login_checks::{LONGEST_CONTROL_PATH, control_path, ssh_check};
+pub(crate) use logins::{How, MadeLogin, SshLogin, login_command};
 pub(crate) use use_checks::Asked;
 pub(crate) use way::Way;
 
@@ -169,7 +171,7 @@ pub(crate) fn target(
         }
         ProfileKind::Slurm => {
             let Cluster { slurm, master, .. } =
-                cluster(profile, paths).during(|| format!("failed to use profile {name}"))?;
+                cluster(name, profile, paths).during(|| format!("failed to use profile {name}"))?;
             let site = match master {
                 Some(master) => {
                     way = Way::by(master.clone());
@@ -191,18 +193,11 @@ pub(crate) fn target(
 ///
 /// # Errors
 /// [`Kind::Config`] if the profile cannot be used, or there is no directory for control sockets.
-pub(crate) fn cluster(profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
+pub(crate) fn cluster(name: &str, profile: &Profile, paths: &Paths) -> Outcome<Cluster> {
     let config = SlurmConfig::new(slurm_home(profile)?);
-    let Some(host) = &profile.host else {
+    let Some(master) = logins::master(name, profile, paths)? else {
         return Ok(Cluster { slurm: Arc::new(Slurm::new(Arc::new(LocalShell), config)), master: None });
     };
-    paths.make_runtime_dir()?;
-    let login = MasterConfig {
-        user: profile.user.clone(),
-        ssh_config: profile.ssh_config.clone(),
-        ..MasterConfig::new(host.as_str(), &paths.runtime_dir)
-    };
-    let master = Arc::new(Master::new(login).map_err(|err| Failure::from_error(Kind::Config, err))?);
     let shell: Arc<dyn RemoteShell> = Arc::new(SshShell::new(master.clone()));
     #[cfg(feature = "crash-points")]
     let shell = crash_points::around_shell(shell, config.home.as_str())?;

@@ -28,8 +28,8 @@ pub(crate) struct ControlFiles {
     pub(crate) socket: PathBuf,
     /// What the master says: why its login failed, why a connection through a forward failed.
     pub(crate) log: PathBuf,
-    /// The master's process id, for when its socket no longer answers.
-    pub(crate) pid: PathBuf,
+    /// There while only a person can log in, so that nobody tries without one.
+    typed: PathBuf,
     lock: PathBuf,
 }
 
@@ -53,7 +53,7 @@ impl ControlFiles {
             return Err(SshError::ControlPathTooLong { path: socket, limit: LONGEST_SOCKET_PATH });
         }
         let file = |extension| socket.with_extension(extension);
-        Ok(Self { dir: dir.to_owned(), log: file("log"), pid: file("pid"), lock: file("lock"), socket })
+        Ok(Self { dir: dir.to_owned(), log: file("log"), typed: file("typed"), lock: file("lock"), socket })
     }
 
     /// Makes sure that the directory is there and nobody else can look or write into it.
@@ -114,17 +114,44 @@ impl ControlFiles {
         Ok(file)
     }
 
-    /// Removes what a dead master left behind.
-    pub(crate) fn remove_remains(&self) -> Result<(), SshError> {
-        for path in [&self.socket, &self.pid] {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(SshError::Files { deed: "remove", path: path.clone(), source: error.into() });
-                }
-                _ => {}
-            }
+    /// Removes the socket that a dead master left behind.
+    pub(crate) fn remove_socket(&self) -> Result<(), SshError> {
+        remove(&self.socket)
+    }
+
+    /// Whether only a person can log in, as far as is known.
+    pub(crate) fn is_typed(&self) -> bool {
+        self.typed.exists()
+    }
+
+    /// Keeps in mind that only a person can log in, or that this is so no more.
+    pub(crate) fn set_typed(&self, is_typed: bool) -> Result<(), SshError> {
+        if !is_typed {
+            return remove(&self.typed);
         }
-        Ok(())
+        let opened = private_file().write(true).open(&self.typed);
+        opened.map(drop).map_err(|error| SshError::Files {
+            deed: "write",
+            path: self.typed.clone(),
+            source: error.into(),
+        })
+    }
+}
+
+/// The log of the master that listens on `socket`, if it is one that this crate has launched. What lies beside the
+/// socket of another is none of our business.
+pub(crate) fn log_beside(socket: &Path) -> Option<PathBuf> {
+    let name = socket.file_name()?.to_str()?.strip_suffix(".sock")?;
+    let is_ours = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_ours.then(|| socket.with_extension("log"))
+}
+
+fn remove(path: &Path) -> Result<(), SshError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(SshError::Files { deed: "remove", path: path.to_owned(), source: error.into() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -213,6 +240,30 @@ mod tests {
         assert_eq!(short_name(&[b"login", b"alice", b""]), short_name(&[b"login", b"alice", b""]));
         assert_ne!(short_name(&[b"login", b"alice"]), short_name(&[b"logina", b"lice"]));
         assert_eq!(short_name(&[]), "cbf29ce484222325");
+    }
+
+    #[test]
+    fn only_masters_of_ours_have_a_log() {
+        let name = short_name(&[b"login"]);
+        let ours = ControlFiles::new(Path::new("/run/t"), &name).unwrap();
+        assert_eq!(log_beside(&ours.socket), Some(ours.log));
+        for other in ["/home/a/.ssh/master.sock", "/home/a/.ssh/cm-a@lab:22", "/run/t/5f63a0eedcadd032"] {
+            assert_eq!(log_beside(Path::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn who_logs_in_is_kept_in_mind() {
+        let base = tempfile::tempdir().unwrap();
+        let files = ControlFiles::new(&base.path().join("c"), "x").unwrap();
+        files.prepare_dir().unwrap();
+        assert!(!files.is_typed());
+        files.set_typed(false).unwrap();
+        files.set_typed(true).unwrap();
+        files.set_typed(true).unwrap();
+        assert!(files.is_typed());
+        files.set_typed(false).unwrap();
+        assert!(!files.is_typed());
     }
 
     #[tokio::test]

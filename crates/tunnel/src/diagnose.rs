@@ -107,7 +107,7 @@ impl Master {
     pub async fn host_answers(&self) -> bool {
         // Never closed; were it, the question could still be asked.
         let _permit = self.sessions.acquire().await.ok();
-        host_answers(self.control_path(), HOST_ANSWER).await
+        host_answers(&self.control_path(), HOST_ANSWER).await
     }
 
     /// Why the host refuses the login: which keys it was shown, and what it would accept. Costs one more refused login,
@@ -182,7 +182,7 @@ async fn first_byte(port: u16) -> std::io::Result<bool> {
     }
 }
 
-async fn run(command: &mut Command, host: &str, limit: Duration) -> Result<Output, SshError> {
+pub(crate) async fn run(command: &mut Command, host: &str, limit: Duration) -> Result<Output, SshError> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     match timeout(limit, output).await {
         Ok(Ok(output)) => Ok(output),

@@ -113,6 +113,10 @@ pub enum SshError {
         host: String,
         /// Which known key it contradicts, and where that is kept.
         words: String,
+        /// Under which name that key is known, as for `ssh-keygen -R`.
+        name: Option<String>,
+        /// The file in which it is, as for `ssh-keygen -f`.
+        file: Option<PathBuf>,
     },
     /// The host accepted none of the keys; or it wants something that only a person can type.
     #[error("{host} refused the login: {words}")]
@@ -121,6 +125,32 @@ pub enum SshError {
         host: String,
         /// What `ssh` said, with the methods that the host would accept.
         words: String,
+        /// [`login_command`](crate::MasterConfig::login_command), where one of these methods has something to type.
+        login: Option<String>,
+    },
+    /// There is no master, and a person has to log in: the last one did ([`Master::log_in`](crate::Master::log_in)).
+    /// The host was not asked.
+    #[error("nobody is logged in to {host}, which wants what only a person can type")]
+    NotLoggedIn {
+        /// The host, in the user's words.
+        host: String,
+        /// [`login_command`](crate::MasterConfig::login_command)
+        login: Option<String>,
+    },
+    /// The host wants what only a person can type, and nobody can be asked: this process has no terminal, or not in
+    /// its foreground, and no `SSH_ASKPASS`.
+    #[error("there is neither a terminal nor SSH_ASKPASS to ask what {host} wants to know: {words}")]
+    NobodyToAsk {
+        /// The host, in the user's words.
+        host: String,
+        /// What `ssh` said when it was not to ask.
+        words: String,
+    },
+    /// Whoever was asked has ended the login, with Ctrl-C or by closing the terminal.
+    #[error("the login to {host} was interrupted")]
+    Interrupted {
+        /// The host, in the user's words.
+        host: String,
     },
     /// The user's ssh configuration cannot be used.
     #[error("the ssh configuration for {host} cannot be used: {words}")]

@@ -2,22 +2,24 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::control::ControlFiles;
 use crate::error::SshError;
 use crate::master::MasterConfig;
 use crate::mux::{Liveness, liveness};
-use crate::words::read_failure;
+use crate::terminal::Terminal;
+use crate::words::{has_typed_method, read_failure, tidy};
 
 /// The options of every master. What they do not name is the user's own configuration.
 ///
-/// - `BatchMode`: never asks anything, since nobody may be there to answer.
 /// - `ControlPersist=no`: with `-f -N` the master stays all the same, and a jump host's error messages are not lost
 ///   as they are with `yes` (`ssh_proxy_connect` in `sshconnect.c` of OpenSSH 9.2p1).
 /// - `ClearAllForwardings`, `ExitOnForwardFailure`: the user's own forwards are none of our business, and one that
@@ -27,7 +29,6 @@ use crate::words::read_failure;
 ///   (`server_alive_check` in `clientloop.c` of OpenSSH 9.2p1).
 /// - `LogLevel`: the log must say why a connection through a forward failed, and no more.
 const OPTIONS: &[&str] = &[
-    "BatchMode=yes",
     "ControlPersist=no",
     "ClearAllForwardings=yes",
     "ExitOnForwardFailure=no",
@@ -46,46 +47,143 @@ pub(crate) struct Try {
     pub(crate) whole: Duration,
 }
 
-/// Logs in and leaves a master behind. If dropped, the login is given up; one that was just done may leave its master,
-/// which the next launch finds.
+/// Never asks anything, since nobody may be there to answer.
+const NOBODY: &str = "BatchMode=yes";
+
+/// Asks, even if the user's configuration says otherwise.
+const SOMEBODY: &str = "BatchMode=no";
+
+/// How often it is looked whether `ssh` has said something while a person answers it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Logs in without a question and leaves a master behind. If dropped, the login is given up; one that was just done may
+/// leave its master, which the next launch finds.
 pub(crate) async fn launch(
     config: &MasterConfig,
     files: &ControlFiles,
     patience: Try,
 ) -> Result<(), SshError> {
-    // Both the log and what is printed to standard error go to one file: a pipe would be kept open by whatever
-    // `ProxyCommand` the master goes on using.
-    let log = files.new_log()?;
-    let child = Command::new("ssh")
-        .args(arguments(config, files, patience.answer))
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|source| program_failure(source, config))?;
-    let mut login = Login(child);
+    let mut login = Login::start(&mut command(config, files, NOBODY, patience.answer)?, config)?;
     let ended = match timeout(patience.whole, login.0.wait()).await {
         Ok(ended) => ended.map_err(|source| program_failure(source, config))?,
-        Err(_) => return Err(late(config)),
+        Err(_) => return Err(late(config, config.connect_timeout)),
     };
+    conclude(ended, config, files).await
+}
+
+/// Logs in by asking whoever sits at the terminal or, where there is none, by `SSH_ASKPASS`; leaves a master behind as
+/// [`launch`] does. What `ssh` says meanwhile goes line by line to `said`; its questions do not. `refused` is what it
+/// said when it was not to ask.
+pub(crate) async fn launch_typed(
+    config: &MasterConfig,
+    files: &ControlFiles,
+    within: Duration,
+    refused: String,
+    said: &mut (dyn FnMut(&str) + Send),
+) -> Result<(), SshError> {
+    let terminal = Terminal::find();
+    let mut command = command(config, files, SOMEBODY, None)?;
+    if terminal.is_none() {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if !is_set("SSH_ASKPASS") {
+            return Err(SshError::NobodyToAsk { host: config.host.clone(), words: refused });
+        }
+        // Before 8.4 `ssh` took the presence of a display for the wish (readpass.c).
+        command.env("SSH_ASKPASS_REQUIRE", "force");
+        if !is_set("DISPLAY") {
+            command.env("DISPLAY", ":0");
+        }
+    }
+    // Declared after the terminal: whatever happens, `ssh` ends before the terminal is taken back from it.
+    let mut login = Login::start(&mut command, config)?;
+    if let (Some(terminal), Some(group)) = (&terminal, login.group()) {
+        terminal.lend(group).map_err(|source| program_failure(source, config))?;
+    }
+    let mut log = Follow { path: &files.log, read_to: 0 };
+    let ended = timeout(within, async {
+        loop {
+            tokio::select! {
+                ended = login.0.wait() => return ended,
+                () = sleep(LOOK) => log.tell(said),
+            }
+        }
+    });
+    let ended = ended.await;
+    log.tell(said);
+    match ended {
+        Ok(Ok(ended)) if ended.signal().is_some() => Err(SshError::Interrupted { host: config.host.clone() }),
+        Ok(Ok(ended)) => conclude(ended, config, files).await,
+        Ok(Err(source)) => Err(program_failure(source, config)),
+        Err(_) => Err(late(config, within)),
+    }
+}
+
+/// Both the log and what is printed to standard error go to one file: a pipe would be kept open by whatever
+/// `ProxyCommand` the master goes on using.
+fn command(
+    config: &MasterConfig,
+    files: &ControlFiles,
+    batch: &str,
+    answer: Option<Duration>,
+) -> Result<Command, SshError> {
+    let mut command = Command::new("ssh");
+    command.args(arguments(config, files, batch, answer));
+    command.process_group(0).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(files.new_log()?);
+    Ok(command)
+}
+
+/// What an `ssh` that has ended came to.
+async fn conclude(ended: ExitStatus, config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
     if ended.success() && liveness(&files.socket).await == Liveness::Up {
         return Ok(());
     }
     let said = std::fs::read(&files.log).unwrap_or_default();
-    Err(read_failure(&config.host, &String::from_utf8_lossy(&said)))
+    Err(match read_failure(&config.host, &String::from_utf8_lossy(&said)) {
+        SshError::Denied { host, words, .. } => {
+            let login = config.login_command.clone().filter(|_| has_typed_method(&words));
+            SshError::Denied { host, words, login }
+        }
+        other => other,
+    })
+}
+
+/// Reads a log that grows, whole lines at a time.
+struct Follow<'a> {
+    path: &'a Path,
+    read_to: usize,
+}
+
+impl Follow<'_> {
+    fn tell(&mut self, said: &mut (dyn FnMut(&str) + Send)) {
+        let bytes = std::fs::read(self.path).unwrap_or_default();
+        let new = bytes.get(self.read_to..).unwrap_or_default();
+        let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else { return };
+        for line in String::from_utf8_lossy(&new[..end]).lines().map(tidy).filter(|line| !line.is_empty()) {
+            said(&line);
+        }
+        self.read_to += end + 1;
+    }
 }
 
 /// An `ssh` that logs in, in a process group of its own: the `ProxyCommand` or jump host that the master goes on using
 /// must survive a Ctrl-C at our terminal, and must not survive a login that was given up.
 struct Login(Child);
 
+impl Login {
+    fn start(command: &mut Command, config: &MasterConfig) -> Result<Self, SshError> {
+        Ok(Self(command.spawn().map_err(|source| program_failure(source, config))?))
+    }
+
+    /// Its process group. `None` once it was waited for: the number may belong to somebody else already.
+    fn group(&self) -> Option<Pid> {
+        self.0.id().and_then(|id| Pid::from_raw(id.cast_signed()))
+    }
+}
+
 impl Drop for Login {
     fn drop(&mut self) {
-        // Without an id it was waited for, and its number may belong to somebody else already.
-        let group = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        if let Some(group) = group {
+        if let Some(group) = self.group() {
             // It may just have ended by itself.
             let _gone = kill_process_group(group, Signal::KILL);
         }
@@ -115,11 +213,17 @@ pub(crate) async fn ask(
     }
 }
 
-fn arguments(config: &MasterConfig, files: &ControlFiles, answer: Option<Duration>) -> Vec<OsString> {
+/// The first three are what [`crate::reap`] knows a master by.
+fn arguments(
+    config: &MasterConfig,
+    files: &ControlFiles,
+    batch: &str,
+    answer: Option<Duration>,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["-M".into(), "-S".into(), (&files.socket).into()];
     args.extend(["-f", "-N", "-E"].map(OsString::from));
     args.push((&files.log).into());
-    for option in OPTIONS {
+    for option in [&[batch], OPTIONS].concat() {
         args.extend(["-o".into(), option.into()]);
     }
     if let Some(answer) = answer {
@@ -142,8 +246,8 @@ pub(crate) fn login_words(config: &MasterConfig) -> Vec<OsString> {
     args
 }
 
-fn late(config: &MasterConfig) -> SshError {
-    let words = format!("the login did not end within {} s", config.connect_timeout.as_secs());
+fn late(config: &MasterConfig, within: Duration) -> SshError {
+    let words = format!("the login did not end within {} s", within.as_secs());
     SshError::TimedOut { host: config.host.clone(), words }
 }
 
@@ -157,8 +261,6 @@ fn program_failure(source: io::Error, config: &MasterConfig) -> SshError {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -169,7 +271,7 @@ mod tests {
             ..MasterConfig::new("login", "/run/t")
         };
         let files = ControlFiles::new(Path::new("/run/t"), "x").unwrap();
-        let args = arguments(&config, &files, None);
+        let args = arguments(&config, &files, NOBODY, None);
         let tail: Vec<_> = args.iter().rev().take(6).rev().map(|arg| arg.to_str().unwrap()).collect();
         assert_eq!(tail, ["-F", "/etc/lab", "-l", "alice", "--", "login"]);
     }

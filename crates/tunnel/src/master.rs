@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 use openssh::Session;
@@ -13,6 +14,7 @@ use crate::error::SshError;
 use crate::launch::{ask, login_words};
 use crate::mux::{Liveness, liveness, session};
 use crate::reach::reach;
+use crate::reap::reap;
 
 /// Remote commands at a time. sshd allows 10 by default and frees them late; up to 6 were never refused.
 const SESSIONS: usize = 4;
@@ -41,8 +43,10 @@ pub struct MasterConfig {
     pub ssh_config: Option<PathBuf>,
     /// An absolute, short path of a directory for the control socket; made with mode 0700 if it is not there.
     pub control_dir: PathBuf,
-    /// How long one login may take, authentication and jump hosts included.
+    /// How long one login may take, authentication and jump hosts included, if nobody is asked.
     pub connect_timeout: Duration,
+    /// What a person types to log in where that takes a person, for errors to tell.
+    pub login_command: Option<String>,
 }
 
 impl MasterConfig {
@@ -54,19 +58,23 @@ impl MasterConfig {
             ssh_config: None,
             control_dir: control_dir.into(),
             connect_timeout: Duration::from_secs(30),
+            login_command: None,
         }
     }
 }
 
 /// An OpenSSH connection that is logged in once and used by many.
 ///
-/// It is a process of its own, which outlives this one and is found again by the next through its control socket.
-/// Dropping this value closes nothing.
+/// It is a process of its own, which outlives this one and is found again by the next through its control socket; or it
+/// is a master that the user has started, if their configuration names its socket and it is there first. Dropping this
+/// value closes nothing.
 #[derive(Debug)]
 pub struct Master {
     pub(crate) config: MasterConfig,
     pub(crate) files: ControlFiles,
-    launching: Mutex<Option<(Instant, SshError)>>,
+    /// The socket of the user's own master, while that is used.
+    adopted: Lock<Option<PathBuf>>,
+    pub(crate) launching: Mutex<Option<(Instant, SshError)>>,
     ready_at: Mutex<Option<Instant>>,
     pub(crate) sessions: Semaphore,
     pub(crate) requests: Semaphore,
@@ -98,6 +106,7 @@ impl Master {
         Ok(Self {
             config,
             files,
+            adopted: Lock::default(),
             launching: Mutex::default(),
             ready_at: Mutex::default(),
             sessions: Semaphore::new(SESSIONS),
@@ -110,9 +119,19 @@ impl Master {
         &self.config.host
     }
 
-    /// The control socket, as for `ssh -S`.
-    pub fn control_path(&self) -> &Path {
-        &self.files.socket
+    /// The control socket in use, as for `ssh -S`: of our own master, or of the user's once that was taken.
+    pub fn control_path(&self) -> PathBuf {
+        self.adopted().unwrap_or_else(|| self.files.socket.clone())
+    }
+
+    fn adopted(&self) -> Option<PathBuf> {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the user's own master for ours, or no longer. Whoever found that nothing comes back over it lets go of it:
+    /// it may have no keep-alives, and is asked for a sign of life before it is taken again.
+    pub(crate) fn adopt(&self, socket: Option<PathBuf>) {
+        *self.adopted.lock().unwrap_or_else(PoisonError::into_inner) = socket;
     }
 
     /// How long one login may take.
@@ -125,30 +144,35 @@ impl Master {
         login_words(&self.config)
     }
 
-    /// A session on a living master: the one that is there, or a new one after a login.
+    /// A session on a living master: the one that is there, the user's own if their configuration names one that lives, or
+    /// a new one after a login.
     ///
     /// Many callers, in this and in other processes, make one login only, and those of one process share its failure:
     /// for 3 s they get the same error without another attempt. A dead master is replaced, and so is one that does not
-    /// answer, which is killed first. Says nothing about the network behind a master that was there already. If
+    /// answer, which is killed first unless it is the user's. Says nothing about the network behind a master that was
+    /// there already. Nobody is asked anything; where the last login took a person ([`Self::log_in`]), none is tried. If
     /// dropped, a login under way is given up.
     ///
     /// # Errors
     /// Any [`SshError`]; nothing was sent over the connection then.
     pub async fn session(&self) -> Result<Session, SshError> {
-        if !self.is_up().await {
-            let mut last_failure = self.launching.lock().await;
-            if let Some((at, error)) = &*last_failure
-                && at.elapsed() < PAUSE
-            {
-                return Err(error.clone());
-            }
-            *last_failure = None;
-            if let Err(error) = self.replace().await {
+        if let Some(socket) = self.living().await {
+            return Ok(session(&socket));
+        }
+        let mut last_failure = self.launching.lock().await;
+        if let Some((at, error)) = &*last_failure
+            && at.elapsed() < PAUSE
+        {
+            return Err(error.clone());
+        }
+        *last_failure = None;
+        match self.replace().await {
+            Ok(socket) => Ok(session(&socket)),
+            Err(error) => {
                 *last_failure = Some((Instant::now(), error.clone()));
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(session(&self.files.socket))
     }
 
     /// Makes sure that there is a living master, as [`Self::session`] does. Of many that come at the same time one asks:
@@ -175,12 +199,26 @@ impl Master {
 
     /// Whether a master is there already, so that a session needs no login. Says nothing about the network behind it.
     pub async fn is_up(&self) -> bool {
-        // Never closed; were it, the question could still be asked.
-        let _permit = self.requests.acquire().await.ok();
-        liveness(&self.files.socket).await == Liveness::Up
+        self.living().await.is_some()
     }
 
-    /// The process id of the master, or `None` if none answers.
+    /// The socket of the master that is there: ours before the user's.
+    pub(crate) async fn living(&self) -> Option<PathBuf> {
+        // Never closed; were it, the question could still be asked.
+        let _permit = self.requests.acquire().await.ok();
+        if liveness(&self.files.socket).await == Liveness::Up {
+            self.adopt(None);
+            return Some(self.files.socket.clone());
+        }
+        let theirs = self.adopted()?;
+        if liveness(&theirs).await == Liveness::Up {
+            return Some(theirs);
+        }
+        self.adopt(None);
+        None
+    }
+
+    /// The process id of our own master, or `None` if none answers.
     ///
     /// # Errors
     /// [`SshError::NoProgram`] if there is no `ssh` to ask with.
@@ -189,82 +227,82 @@ impl Master {
         Ok(answer.as_deref().and_then(read_pid))
     }
 
-    /// Ends the master, and with it every command and forward that uses it. Returns whether there was one.
+    /// Ends our own master, and with it every command and forward that uses it, as well as what is left of former ones; the
+    /// user's own is left alone. Forgets that a login takes a person. Returns whether there was anything to end.
     ///
     /// # Errors
     /// [`SshError::LaunchInProgress`] if another process is just launching it, [`SshError::Files`] if its remains
     /// cannot be removed.
     pub async fn stop(&self) -> Result<bool, SshError> {
-        if !self.files.socket.exists() {
-            return Ok(false);
-        }
         let _lock = self.lock().await?;
-        let was_there = match liveness(&self.files.socket).await {
-            Liveness::Gone => false,
-            Liveness::Hung => {
-                self.kill().await;
-                true
+        let was_up = liveness(&self.files.socket).await == Liveness::Up;
+        if was_up {
+            ask(&self.config, &self.files, "exit").await?;
+            let until = Instant::now() + LEAVE;
+            while liveness(&self.files.socket).await == Liveness::Up && Instant::now() < until {
+                sleep(Duration::from_millis(10)).await;
             }
-            Liveness::Up => {
-                ask(&self.config, &self.files, "exit").await?;
-                let until = Instant::now() + LEAVE;
-                while liveness(&self.files.socket).await == Liveness::Up && Instant::now() < until {
-                    sleep(Duration::from_millis(10)).await;
-                }
-                true
-            }
-        };
-        self.files.remove_remains()?;
-        Ok(was_there)
+        }
+        let left = self.clear().await?;
+        self.files.set_typed(false)?;
+        Ok(was_up || left > 0)
     }
 
-    async fn lock(&self) -> Result<std::fs::File, SshError> {
+    pub(crate) async fn lock(&self) -> Result<std::fs::File, SshError> {
         self.files.prepare_dir()?;
         let waited = self.config.connect_timeout;
         let held = || SshError::LaunchInProgress { host: self.config.host.clone(), waited };
         self.files.lock(waited).await?.ok_or_else(held)
     }
 
-    /// Launches a master in place of a dead one, unless somebody else has by now.
-    async fn replace(&self) -> Result<(), SshError> {
-        let _lock = self.lock().await?;
-        match liveness(&self.files.socket).await {
-            Liveness::Up => return Ok(()),
+    /// Launches a master in place of a dead one, unless somebody else has by now or the user has one. Returns its socket.
+    async fn replace(&self) -> Result<PathBuf, SshError> {
+        let ours = &self.files.socket;
+        match liveness(ours).await {
+            Liveness::Up => return Ok(ours.clone()),
             Liveness::Gone => {}
-            Liveness::Hung => self.kill().await,
+            // Whatever comes instead will need its ports.
+            Liveness::Hung => drop(self.end_hung().await?),
         }
-        self.files.remove_remains()?;
+        if let Some(theirs) = self.find_theirs().await {
+            self.adopt(Some(theirs.clone()));
+            return Ok(theirs);
+        }
+        // Asked before the lock too, which whoever is typing holds for long.
+        self.refuse_typed()?;
+        let _lock = self.lock().await?;
+        if liveness(ours).await == Liveness::Up {
+            return Ok(ours.clone());
+        }
+        self.refuse_typed()?;
+        self.clear().await?;
         tracing::debug!(host = self.config.host, "launching an ssh master");
         reach(&self.config, &self.files).await?;
-        if let Some(pid) = self.pid().await? {
-            // Only needed if this master ever hangs; without it that one is left to the user.
-            if let Err(error) = std::fs::write(&self.files.pid, pid.to_string()) {
-                tracing::warn!(%error, "failed to keep the process id of the ssh master");
-            }
+        Ok(ours.clone())
+    }
+
+    fn refuse_typed(&self) -> Result<(), SshError> {
+        if self.files.is_typed() {
+            let (host, login) = (self.config.host.clone(), self.config.login_command.clone());
+            return Err(SshError::NotLoggedIn { host, login });
         }
         Ok(())
     }
 
-    /// Kills the master whose process id was kept, if that is still it: a stopped one would hold its ports for ever.
-    async fn kill(&self) {
-        let Some(pid) = std::fs::read_to_string(&self.files.pid).ok().and_then(|text| text.parse().ok())
-        else {
-            return;
-        };
-        let is_ours = |pid: i32| {
-            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
-                let socket = self.files.socket.as_os_str().as_encoded_bytes();
-                line.windows(socket.len()).any(|part| part == socket)
-            })
-        };
-        let Some(process) = rustix::process::Pid::from_raw(pid).filter(|_| is_ours(pid)) else { return };
-        tracing::warn!(pid, host = self.config.host, "the ssh master does not answer; killing it");
-        if rustix::process::kill_process(process, rustix::process::Signal::KILL).is_ok() {
-            let until = Instant::now() + LEAVE;
-            while is_ours(pid) && Instant::now() < until {
-                sleep(Duration::from_millis(10)).await;
-            }
+    async fn end_hung(&self) -> Result<(), SshError> {
+        let _lock = self.lock().await?;
+        if liveness(&self.files.socket).await != Liveness::Up {
+            self.clear().await?;
         }
+        Ok(())
+    }
+
+    /// Takes away what dead masters and half-done logins have left: processes and the socket. For whoever holds the lock
+    /// and has seen that no master answers. Returns how many processes there were.
+    pub(crate) async fn clear(&self) -> Result<usize, SshError> {
+        let count = reap(&self.files.socket).await;
+        self.files.remove_socket()?;
+        Ok(count)
     }
 }
 

@@ -18,6 +18,10 @@ use crate::route::{Cause, Route};
 /// How often a cut connection is tried again to learn why. Others that are cut at the same moment blur the answer.
 const WATCHES: usize = 10;
 
+/// Why nothing is said of a server whose connection was cut behind a master that the user has started.
+const UNKNOWABLE: &str =
+    "the connection was cut, and the ssh master, which is your own, keeps no log that tells why";
+
 /// Pings servers over HTTP/1.1, through tunnels of [`crate::SshTunnels`] or directly where a tunnel has no handle.
 ///
 /// What a tunnel does not carry is told apart from what the server did not answer:
@@ -30,6 +34,7 @@ const WATCHES: usize = 10;
 /// | the connection is made and closed without a response | silent |
 /// | no answer in time, and the host behind the master answers | silent |
 /// | no answer in time, and that host does not answer either | no route |
+/// | the connection is cut, and the master is the user's own, which keeps no log for us | no route |
 /// | no master answers, or nothing listens on the local port | no route |
 /// | forwarding is prohibited, the place's name does not resolve on the far side, its host is out of reach from there | no route |
 ///
@@ -88,6 +93,7 @@ impl HttpProbe {
                 }
                 Cause::Untold if route.is_answered_since(began).await => return Echo::Silent(cut(&error)),
                 Cause::Untold => return no_route("the connection to the ssh host broke"),
+                Cause::Unknowable => return no_route(UNKNOWABLE),
                 Cause::Mixed => {}
             }
         }

@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::control::log_beside;
 use crate::mux::{Liveness, host_answers, liveness};
 
 /// How long one check of the master counts for others that come at the same time.
@@ -30,6 +31,8 @@ pub(crate) enum Cause {
     Mixed,
     /// The master says nothing: it did connect them.
     Untold,
+    /// There is no log that could tell: the master is not one of ours.
+    Unknowable,
 }
 
 /// The way through one master.
@@ -44,7 +47,7 @@ pub(crate) struct Route {
 impl Route {
     pub(crate) fn new(control: &str) -> Self {
         let socket = PathBuf::from(control);
-        let log = Mutex::new(Log { path: socket.with_extension("log"), read_to: 0 });
+        let log = Mutex::new(Log { path: log_beside(&socket), read_to: 0 });
         Self { socket, up_at: Mutex::default(), answered_at: Mutex::default(), log }
     }
 
@@ -89,25 +92,29 @@ pub(crate) struct LogWatch<'a> {
 impl LogWatch<'_> {
     /// Why the connections that were cut since then were cut.
     pub(crate) fn cause(mut self) -> Cause {
+        if self.log.path.is_none() {
+            return Cause::Unknowable;
+        }
         self.log.read_on().map_or(Cause::Untold, |lines| read_causes(&lines))
     }
 }
 
 #[derive(Debug)]
 struct Log {
-    path: PathBuf,
+    /// None if the master is not one of ours.
+    path: Option<PathBuf>,
     read_to: u64,
 }
 
 impl Log {
-    fn open(path: &Path) -> Option<(File, u64)> {
-        let file = OpenOptions::new().read(true).append(true).open(path).ok()?;
+    fn open(&self) -> Option<(File, u64)> {
+        let file = OpenOptions::new().read(true).append(true).open(self.path.as_deref()?).ok()?;
         let length = file.metadata().ok()?.len();
         Some((file, length))
     }
 
     fn skip_to_end(&mut self) {
-        if let Some((file, length)) = Self::open(&self.path) {
+        if let Some((file, length)) = self.open() {
             // The master appends, so it goes on at the beginning.
             let is_emptied = length > LARGEST_LOG && file.set_len(0).is_ok();
             self.read_to = if is_emptied { 0 } else { length };
@@ -115,7 +122,7 @@ impl Log {
     }
 
     fn read_on(&mut self) -> Option<String> {
-        let (mut file, length) = Self::open(&self.path)?;
+        let (mut file, length) = self.open()?;
         let mut bytes = Vec::new();
         // Another process may have emptied it.
         file.seek(SeekFrom::Start(if length < self.read_to { 0 } else { self.read_to })).ok()?;
@@ -157,9 +164,9 @@ mod tests {
     #[tokio::test]
     async fn only_what_was_written_since_counts_and_a_large_log_is_emptied() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.log");
+        let path = dir.path().join("0123456789abcdef.log");
         let mut log = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        let route = Route::new(dir.path().join("x.sock").to_str().unwrap());
+        let route = Route::new(path.with_extension("sock").to_str().unwrap());
 
         writeln!(log, "channel 1: open failed: connect failed: Connection refused").unwrap();
         let watch = route.watch_log().await;
@@ -174,8 +181,20 @@ mod tests {
 
     #[tokio::test]
     async fn no_log_is_no_cause() {
-        let route = Route::new("/nonexistent/x.sock");
+        let route = Route::new("/nonexistent/0123456789abcdef.sock");
         assert_eq!(route.watch_log().await.cause(), Cause::Untold);
         assert!(!route.is_up().await);
+    }
+
+    #[tokio::test]
+    async fn what_lies_beside_a_foreign_socket_is_not_read_nor_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.log");
+        let text = "channel 1: open failed: connect failed: Connection refused\n".repeat(2000);
+        std::fs::write(&path, &text).unwrap();
+        let route = Route::new(dir.path().join("master.sock").to_str().unwrap());
+        let watch = route.watch_log().await;
+        assert_eq!(watch.cause(), Cause::Unknowable);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 }

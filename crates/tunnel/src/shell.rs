@@ -85,7 +85,10 @@ impl RemoteShell for SshShell {
         };
         let started = match timeout_at(until, self.start(&session)).await {
             Ok(Ok(Some(started))) => started,
-            Ok(Ok(None)) => return Err(late(OPENED)),
+            Ok(Ok(None)) => {
+                self.master.adopt(None);
+                return Err(late(OPENED));
+            }
             Ok(Err(error)) => {
                 return Err(not_sent(SshError::Master { host: host(), source: error.into() }));
             }

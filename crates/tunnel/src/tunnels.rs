@@ -33,10 +33,13 @@ impl SshTunnels {
         Self { master }
     }
 
+    fn control(&self) -> String {
+        // `ControlFiles` takes UTF-8 paths only, and so does whoever reads what `ssh -G` prints.
+        self.master.control_path().to_string_lossy().into_owned()
+    }
+
     fn forward(&self, local: u16, place: &Place) -> Forward {
-        // `ControlFiles` takes UTF-8 paths only.
-        let control = self.master.control_path().to_string_lossy().into_owned();
-        Forward { control, local, host: place.host.clone(), port: place.port }
+        Forward { control: self.control(), local, host: place.host.clone(), port: place.port }
     }
 
     /// Makes sure that the master is there, and takes the right to ask it for something.
@@ -54,12 +57,19 @@ impl SshTunnels {
         before: Option<&Tunnel>,
     ) -> Result<Tunnel, TunnelError> {
         let _permit = self.ready().await?;
+        let control = self.control();
         let former = before.and_then(former_forward);
         let wanted = local_port.filter(|port| *port != 0).or(former.as_ref().map(|forward| forward.local));
         if let Some(former) = former {
             let leads_there = wanted.is_some_and(|port| former == self.forward(port, place));
             if !leads_there {
-                former.close().await.map_err(failure)?;
+                match former.close().await {
+                    // Another master than the one that is used now, perhaps one that hangs and is not ours to end.
+                    Err(error) if former.control != control => {
+                        tracing::warn!(%error, "a forward of a former master was not closed");
+                    }
+                    closed => closed.map_err(failure)?,
+                }
             }
         }
         let forward = match wanted {

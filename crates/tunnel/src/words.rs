@@ -1,5 +1,7 @@
 //! Reads what `ssh` says when a login fails.
 
+use std::path::PathBuf;
+
 use crate::error::SshError;
 
 /// Kinds of failed logins, as far as `ssh`'s words tell them apart.
@@ -50,11 +52,9 @@ pub(crate) fn read_failure(host: &str, said: &str) -> SshError {
     };
     let words = tidy(line);
     match kind {
-        Kind::HostKeyChanged => {
-            SshError::HostKeyChanged { host, words: offending_key(said).unwrap_or(words) }
-        }
+        Kind::HostKeyChanged => changed_key(host, said, words),
         Kind::HostKeyUnknown => SshError::HostKeyUnknown { host, words },
-        Kind::Denied => SshError::Denied { host, words },
+        Kind::Denied => SshError::Denied { host, words, login: None },
         Kind::Unresolved => SshError::Unresolved { host, words },
         Kind::Refused => SshError::Refused { host, words },
         Kind::TimedOut => SshError::TimedOut { host, words },
@@ -70,9 +70,25 @@ pub(crate) fn is_unanswered(error: &SshError) -> bool {
     matches!(error, SshError::TimedOut { words, .. } if words.starts_with("connect to host "))
 }
 
-/// The line that names the known key which the host's key contradicts.
-fn offending_key(said: &str) -> Option<String> {
-    said.lines().find(|line| line.starts_with("Offending ")).map(tidy)
+/// Whether a refusal names a method by which a person types something, as in `Permission denied (publickey,password).`
+pub(crate) fn has_typed_method(words: &str) -> bool {
+    let methods =
+        words.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(methods, _)| methods);
+    let is_typed = |method| ["password", "keyboard-interactive"].contains(&method);
+    methods.is_some_and(|methods| methods.split(',').any(is_typed))
+}
+
+/// Reads `Offending ED25519 key in FILE:7`, the known key which the host's key contradicts, and `Host key for NAME has
+/// changed and ...` (`check_host_key` in `sshconnect.c`).
+fn changed_key(host: String, said: &str, words: String) -> SshError {
+    let offending = said.lines().find(|line| line.starts_with("Offending ")).map(tidy);
+    let place = offending.as_deref().and_then(|line| line.split_once(" key in "));
+    let file = place.and_then(|(_, place)| place.rsplit_once(':')).map(|(file, _)| PathBuf::from(file));
+    let name = said.lines().find_map(|line| {
+        let (_, rest) = line.split_once("ost key for ")?;
+        rest.split_once(" has changed").map(|(name, _)| tidy(name))
+    });
+    SshError::HostKeyChanged { host, words: offending.unwrap_or(words), name, file }
 }
 
 fn last_line(said: &str) -> String {
@@ -84,7 +100,7 @@ fn last_line(said: &str) -> String {
 }
 
 /// A line as part of a message: no control characters that a host could send, no `ssh: ` in front, not endless.
-fn tidy(line: &str) -> String {
+pub(crate) fn tidy(line: &str) -> String {
     let plain: String = line.trim().chars().filter(|c| !c.is_control()).take(300).collect();
     plain.strip_prefix("ssh: ").map(str::to_owned).unwrap_or(plain)
 }
@@ -144,10 +160,26 @@ mod tests {
     fn a_changed_key_names_the_known_one() {
         let said = "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n\
                     Offending ED25519 key in /home/a/.ssh/known_hosts:7\r\n\
+                    Host key for [lab.example.org]:2222 has changed and you have requested strict checking.\r\n\
                     Host key verification failed.\r\n";
-        let (kind, words) = kind_and_words(said);
-        assert_eq!(kind, "changed");
+        let SshError::HostKeyChanged { words, name, file, .. } = read_failure("lab", said) else { panic!() };
         assert_eq!(words, "Offending ED25519 key in /home/a/.ssh/known_hosts:7");
+        assert_eq!(name.as_deref(), Some("[lab.example.org]:2222"));
+        assert_eq!(file, Some("/home/a/.ssh/known_hosts".into()));
+        let bare = read_failure("lab", "REMOTE HOST IDENTIFICATION HAS CHANGED!");
+        assert!(matches!(bare, SshError::HostKeyChanged { name: None, file: None, .. }), "{bare}");
+    }
+
+    #[test]
+    fn a_refusal_tells_whether_a_person_could_type_something() {
+        for typed in ["publickey,password", "keyboard-interactive", "publickey,gssapi-with-mic,password"] {
+            assert!(has_typed_method(&format!("a@lab: Permission denied ({typed}).")), "{typed}");
+        }
+        for other in
+            ["a@password: Permission denied (publickey,hostbased).", "Too many authentication failures", ""]
+        {
+            assert!(!has_typed_method(other), "{other}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+mod asking;
 mod cluster;
 mod http;
 mod lab;
@@ -8,6 +9,7 @@ mod process;
 mod relay;
 mod wait;
 
+pub(crate) use asking::{AskingSshd, PASSWORD, Screen};
 pub(crate) use cluster::{Fault, Guard, Host, at_sshd, cluster_script, is_full, on, state_dir};
 pub(crate) use http::{get, get_within, post_stream};
 pub(crate) use lab::Lab;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{Read, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -61,6 +61,15 @@ impl Output {
         self
     }
 
+    /// Makes sure that each text is somewhere on the terminal.
+    #[track_caller]
+    pub(crate) fn shows(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stdout.contains(text), "{text:?} is not shown: {self:?}");
+        }
+        self
+    }
+
     /// Makes sure that it failed in the way in which every command fails: this exit code, nothing printed as data, one
     /// line `error: ` first, a line `hint: ` last, and these texts.
     #[track_caller]
@@ -79,6 +88,7 @@ impl Output {
 pub(crate) struct Running {
     command: String,
     child: Child,
+    stdin: Option<ChildStdin>,
     stdout: Stream,
     stderr: Stream,
 }
@@ -86,7 +96,27 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `command`, with `input` on its standard input.
     pub(crate) fn start(command: &mut Command, input: &[u8]) -> Self {
-        let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let mut running =
+            Self::with_stdin(command, if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        if let Some(mut stdin) = running.stdin.take() {
+            // A program that reads nothing of it is no failure.
+            drop(stdin.write_all(input));
+        }
+        running
+    }
+
+    /// Starts `command`, for which something is typed later.
+    pub(crate) fn attended(command: &mut Command) -> Self {
+        Self::with_stdin(command, Stdio::piped())
+    }
+
+    /// Types something.
+    pub(crate) fn types(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).unwrap();
+    }
+
+    fn with_stdin(command: &mut Command, stdin: Stdio) -> Self {
         let words: Vec<String> = std::iter::once(command.get_program())
             .chain(command.get_args())
             .map(|word| word.to_string_lossy().into_owned())
@@ -94,11 +124,8 @@ impl Running {
         let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|err| panic!("{words:?}: {err}"));
         let (stdout, stderr) = (Stream::read(child.stdout.take()), Stream::read(child.stderr.take()));
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that reads nothing of it is no failure.
-            drop(stdin.write_all(input));
-        }
-        Self { command: words.join(" "), child, stdout, stderr }
+        let stdin = child.stdin.take();
+        Self { command: words.join(" "), child, stdin, stdout, stderr }
     }
 
     /// What it has printed so far.

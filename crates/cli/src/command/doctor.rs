@@ -138,7 +138,7 @@ async fn examine_profile(
             Ok(())
         }
         ProfileKind::Slurm => {
-            let cluster = match usable(app, profile) {
+            let cluster = match usable(app, name, profile) {
                 Ok(cluster) => cluster,
                 Err(failure) => {
                     report.add(Check::failed("profile", &failure))?;
@@ -155,14 +155,14 @@ async fn examine_profile(
 }
 
 /// The cluster of a profile whose files are there.
-fn usable(app: &App, profile: &Profile) -> Outcome<Cluster> {
+fn usable(app: &App, name: &str, profile: &Profile) -> Outcome<Cluster> {
     if let Some(file) = profile.ssh_config.as_ref().filter(|file| !file.is_file()) {
         let message = format!("there is no SSH configuration {}", file.display());
         return Err(Failure::new(Kind::Config, message).hint(
             "write it, or take ssh_config out of the profile; `towline config show` tells where it was set",
         ));
     }
-    wiring::cluster(profile, &app.paths)
+    wiring::cluster(name, profile, &app.paths)
 }
 
 fn skip_cluster(report: &mut Report, is_far: bool, what: &str) -> Outcome<()> {
@@ -186,7 +186,7 @@ async fn examine_cluster(
     {
         return skip_cluster(report, true, "ssh-config");
     }
-    for check in cluster.login_checks(profile).await {
+    for check in cluster.login_checks(name, profile).await {
         let what = check.check;
         if !report.add(check)? {
             return skip_cluster(report, true, what);

@@ -31,9 +31,7 @@ pub(super) async fn ls(app: &App, args: &LsArgs) -> Outcome<()> {
     let mut just_ended = BTreeSet::new();
     if !args.no_refresh {
         let refreshed = app.refresh_all(Pace::InTurn).await?;
-        for warning in &refreshed.warnings {
-            app.terminal.warn(warning);
-        }
+        app.tell(&refreshed).await;
         just_ended.extend(refreshed.services.iter().filter(|s| s.status().is_terminal()).map(|s| s.id));
         for service in
             refreshed.services.iter().filter(|service| just_ended.contains(&service.id) && !args.all)

@@ -12,6 +12,7 @@ mod ls;
 mod man;
 mod profile;
 mod profile_import;
+mod profile_login;
 mod prune;
 mod refresh;
 mod rm;

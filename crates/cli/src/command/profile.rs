@@ -2,29 +2,38 @@
 
 use std::path::PathBuf;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use towline_core::id::ServiceId;
 use towline_core::ports::Select;
+use towline_core::time::Timestamp;
 
 use super::doctor::CheckArgs;
 use super::profile_import::ImportArgs;
+use super::profile_login::{LoginArgs, LogoutArgs};
 use crate::app::{self, App};
 use crate::args::{JobArgs, JsonArg};
 use crate::config::{ConfigFile, Kind as ProfileKind, LOCAL, Paths, Profile, ProfileName, Setting};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::names;
-use crate::render::{Columns, Terminal};
-use crate::wiring;
+use crate::render::{Columns, Terminal, age};
+use crate::wiring::{self, MadeLogin, SshLogin};
 
 /// Say where services run
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ProfileVerb {
     Add(Box<AddArgs>),
-    /// List the profiles
+    /// List the profiles, and since when somebody is logged in
+    ///
+    /// With --json an array of objects. `login` is null while nobody is logged in; else it has `by` (`towline`, or `user`
+    /// for a connection that an `ssh` of your own has made), `since` and `socket`. `login_needs_person` tells whether the
+    /// last login took a person, so that no other is tried without one.
     Ls(JsonArg),
     Show(ShowArgs),
     Rm(RmArgs),
     Default(DefaultArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
     Check(CheckArgs),
     Import(ImportArgs),
 }
@@ -165,13 +174,62 @@ struct ProfileView<'a> {
     user: Option<&'a str>,
     home: Option<&'a str>,
     default: bool,
+    /// `null` while nobody is logged in, and where no login is needed.
+    login: Option<LoginView<'a>>,
+    /// Whether it takes a person to log in, as far as is known; `null` where no login is needed.
+    login_needs_person: Option<bool>,
 }
 
-/// Lists the profiles.
-pub(super) fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
+/// A login in JSON.
+#[derive(Serialize)]
+struct LoginView<'a> {
+    /// `towline`, or `user` for a connection that the user has started.
+    by: &'static str,
+    since: Option<Timestamp>,
+    socket: &'a str,
+}
+
+/// How far somebody is logged in for a profile.
+enum LoginState {
+    /// No login is needed, or the profile cannot be used.
+    None,
+    /// Nobody is; whether it takes a person.
+    Out(bool),
+    In(bool, MadeLogin),
+}
+
+impl LoginState {
+    async fn of(app: &App, name: &str, profile: &Profile) -> Self {
+        let Ok(Some(login)) = SshLogin::of(name, profile, &app.paths) else { return Self::None };
+        let needs_person = login.needs_person();
+        match login.made().await {
+            Some(made) => Self::In(needs_person, made),
+            None => Self::Out(needs_person),
+        }
+    }
+
+    fn words(&self, now: Timestamp) -> String {
+        match self {
+            Self::None => "not needed".to_owned(),
+            Self::Out(false) => "no".to_owned(),
+            Self::Out(true) => "no, takes a person".to_owned(),
+            Self::In(_, made) => {
+                let since = made.since.map_or("yes".to_owned(), |at| format!("for {}", age(now.since(at))));
+                if made.is_ours { since } else { format!("{since}, by your own ssh") }
+            }
+        }
+    }
+}
+
+/// Lists the profiles, and who is logged in.
+pub(super) async fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
     let default = app.config.default_profile.as_str();
+    let profiles: Vec<(&String, &Profile)> = app.config.profiles.iter().collect();
+    let logins = join_all(profiles.iter().map(|(name, profile)| LoginState::of(app, name, profile))).await;
+    let rows = profiles.into_iter().zip(&logins);
     if args.json {
-        let view = |(name, profile): (&String, &Profile)| {
+        let views = rows.map(|((name, profile), login)| {
+            let made = if let LoginState::In(_, made) = login { Some(made) } else { None };
             serde_json::json!(ProfileView {
                 name,
                 kind: profile.kind,
@@ -179,14 +237,24 @@ pub(super) fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
                 user: profile.user.as_deref(),
                 home: profile.home.as_deref(),
                 default: name == default,
+                login: made.map(|made| LoginView {
+                    by: if made.is_ours { "towline" } else { "user" },
+                    since: made.since,
+                    socket: &made.socket,
+                }),
+                login_needs_person: match login {
+                    LoginState::None => None,
+                    LoginState::Out(needs) | LoginState::In(needs, _) => Some(*needs),
+                },
             })
-        };
-        return Ok(app.terminal.json(&app.config.profiles.iter().map(view).collect::<Vec<_>>())?);
+        });
+        return Ok(app.terminal.json(&views.collect::<Vec<_>>())?);
     }
-    let mut table = Columns::new(["NAME", "DEFAULT", "KIND", "TARGET"]);
-    for (name, profile) in &app.config.profiles {
+    let mut table = Columns::new(["NAME", "DEFAULT", "KIND", "TARGET", "LOGGED IN"]);
+    for ((name, profile), login) in rows {
         let mark = if name == default { "yes" } else { "" };
-        table.row([name.clone(), mark.to_owned(), profile.kind.to_string(), profile.target()]);
+        let kind = profile.kind.to_string();
+        table.row([name.clone(), mark.to_owned(), kind, profile.target(), login.words(app.now())]);
     }
     Ok(app.terminal.table(&table)?)
 }

@@ -32,9 +32,7 @@ pub(super) async fn refresh(app: &App, args: &RefreshArgs) -> Outcome<()> {
     }
     if args.services.is_empty() {
         let refreshed = app.refresh_all(pace).await?;
-        for warning in &refreshed.warnings {
-            app.terminal.warn(warning);
-        }
+        app.tell(&refreshed).await;
         (services, damaged) = (refreshed.services, refreshed.damaged);
     }
     if args.output.json {

@@ -171,9 +171,7 @@ impl<'a> Row<'a> {
 
 async fn ls(app: &App, args: &LsArgs) -> Outcome<()> {
     if !args.no_refresh {
-        for warning in &app.refresh_all(Pace::InTurn).await?.warnings {
-            app.terminal.warn(warning);
-        }
+        app.tell(&app.refresh_all(Pace::InTurn).await?).await;
     }
     let listing = app.ledger().await?.list(Select::Unfinished).await?;
     let rows: Vec<Row<'_>> = listing.services.iter().filter_map(Row::of).collect();

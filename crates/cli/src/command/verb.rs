@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use super::{
-    completion, config, db, doctor, events, keep, logs, ls, man, profile, profile_import, prune, refresh, rm,
-    run, show, stop, tunnel, url, wait, why,
+    completion, config, db, doctor, events, keep, logs, ls, man, profile, profile_import, profile_login,
+    prune, refresh, rm, run, show, stop, tunnel, url, wait, why,
 };
 use crate::app::App;
 use crate::config::Flags;
@@ -77,11 +77,13 @@ impl Verb {
             Self::Tunnel(verb) => block_on(tunnel::tunnel(&load()?, &verb)),
             Self::Profile(verb) => match *verb {
                 profile::ProfileVerb::Add(args) => profile::add(terminal, &args),
-                profile::ProfileVerb::Ls(args) => profile::ls(&load()?, &args),
+                profile::ProfileVerb::Ls(args) => block_on(profile::ls(&load()?, &args)),
                 profile::ProfileVerb::Show(args) => profile::show(&load()?, &args),
                 profile::ProfileVerb::Rm(args) => block_on(profile::rm(&load()?, &args)),
                 profile::ProfileVerb::Default(args) => profile::default(&load()?, &args),
                 profile::ProfileVerb::Check(args) => block_on(doctor::check_profile(terminal, &args)),
+                profile::ProfileVerb::Login(args) => block_on(profile_login::login(&load()?, &args)),
+                profile::ProfileVerb::Logout(args) => block_on(profile_login::logout(&load()?, &args)),
                 profile::ProfileVerb::Import(args) => profile_import::import(terminal, &args),
             },
             Self::Doctor(args) => block_on(doctor::doctor(terminal, &args)),

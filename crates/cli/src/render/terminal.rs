@@ -111,9 +111,19 @@ impl Terminal {
         drop(writeln!(io::stderr().lock(), "{text}"));
     }
 
+    /// Says something while another program asks on the same terminal: on a line of its own.
+    pub(crate) fn interject(&self, text: &str) {
+        self.note(&format!("{}{text}", if self.live { "\n" } else { "" }));
+    }
+
     /// Warns of something, on standard error.
     pub(crate) fn warn(&self, text: &str) {
         self.note(&format!("{} {text}", self.paint("warning:", "33")));
+    }
+
+    /// Says what to try next, on standard error.
+    pub(crate) fn hint(&self, text: &str) {
+        self.note(&format!("{} {text}", self.paint("hint:", "36")));
     }
 
     /// Marks a word on standard error with an ANSI colour.

@@ -1,6 +1,7 @@
 //! What to try against the adapters' own errors, found among the causes of the ports' errors.
 
 use std::error::Error;
+use std::path::Path;
 
 use towline_slurm::ClusterError;
 use towline_tunnel::SshError;
@@ -82,19 +83,41 @@ fn ssh(error: &SshError) -> Option<(Option<Kind>, String)> {
         SshError::HostKeyUnknown { host, .. } => {
             (None, format!("log in once with `ssh {host}` and compare the key's fingerprint"))
         }
-        SshError::HostKeyChanged { host, .. } => (
+        SshError::HostKeyChanged { host, name, file, .. } => (
             None,
             format!(
-                "ask the cluster's administrators; if the new key is right, forget the old one with \
-                 `ssh-keygen -R {host}`"
+                "ask the cluster's administrators. Only if they have changed the key, and give the fingerprint that \
+                 `ssh {host}` shows, forget the old one with `{}`; if not, somebody may sit in between: do not log in",
+                forget_key(name.as_deref().unwrap_or(host), file.as_deref())
             ),
         ),
+        SshError::NotLoggedIn { login: Some(login), .. } => (None, login.clone()),
+        SshError::Denied { host, login: Some(login), .. } => (
+            None,
+            format!(
+                "{login} (it asks for what the host wants to know; where a key alone should do, `ssh {host}` must get in \
+                 without a question)"
+            ),
+        ),
+        SshError::NobodyToAsk { .. } => (
+            None,
+            "log in at a terminal, in its foreground, or set SSH_ASKPASS to a program that asks (ssh(1))"
+                .to_owned(),
+        ),
+        SshError::Interrupted { .. } => (Some(Kind::Interrupted), "nothing is left of it".to_owned()),
         SshError::Denied { host, .. } => (
             None,
             format!("`ssh {host}` must get in without a question: check the user, the key and `ssh-add -l`"),
         ),
         _ => return None,
     })
+}
+
+/// What makes `ssh` forget the key that it knows of a host by that name.
+fn forget_key(name: &str, file: Option<&Path>) -> String {
+    let file = file.map(|file| file.display().to_string());
+    let words = ["ssh-keygen", "-R", name].into_iter();
+    shlex::try_join(words.chain(file.iter().flat_map(|file| ["-f", file.as_str()]))).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -105,12 +128,36 @@ mod tests {
     use crate::exit::Failure;
 
     #[test]
+    fn a_changed_key_is_forgotten_under_the_name_by_which_it_is_known() {
+        let error = SshError::HostKeyChanged {
+            host: "lab".into(),
+            words: "x".into(),
+            name: Some("[lab.example.org]:2222".into()),
+            file: Some("/home/a b/known_hosts".into()),
+        };
+        let hint = advice(&error).unwrap().hint;
+        let command = "`ssh-keygen -R '[lab.example.org]:2222' -f '/home/a b/known_hosts'`";
+        assert!(
+            hint.contains(command) && hint.contains("Only if") && hint.ends_with("do not log in"),
+            "{hint}"
+        );
+    }
+
+    #[test]
     fn causes_deep_below_give_advice() {
-        let denied = SshError::Denied { host: "login".into(), words: "x".into() };
+        let denied = SshError::Denied { host: "login".into(), words: "x".into(), login: None };
         let shell = ShellError::NotSent { host: "login".into(), source: Box::new(denied) };
         let failure = Failure::from(SubmitError::NotSent(Box::new(shell)));
         assert_eq!(failure.kind, Kind::Unreachable);
         assert!(failure.hints[0].contains("ssh login"), "{:?}", failure.hints);
+
+        let login = Some("towline profile login lab".to_owned());
+        let gone = SshError::NotLoggedIn { host: "login".into(), login: login.clone() };
+        let failure = Failure::from_error(
+            Kind::Internal,
+            ShellError::NotSent { host: "login".into(), source: gone.into() },
+        );
+        assert_eq!((failure.kind, failure.hints), (Kind::Internal, login.into_iter().collect()));
 
         let home = ClusterError::Home { home: "/x".into(), words: "Permission denied".into() };
         let failure = Failure::from(SubmitError::NotSent(Box::new(home)));

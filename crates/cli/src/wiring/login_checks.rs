@@ -9,6 +9,7 @@ use towline_tunnel::{
 };
 
 use super::Cluster;
+use super::logins::login_command;
 use crate::config::{Paths, Profile};
 use crate::doctor::Check;
 use crate::exit::{Failure, Kind, Outcome};
@@ -71,9 +72,9 @@ impl Cluster {
     }
 
     /// Logs in unless that is done: whether the host is reached, shows the key that is known of it, and lets the user in.
-    pub(crate) async fn login_checks(&self, profile: &Profile) -> Vec<Check> {
+    pub(crate) async fn login_checks(&self, name: &str, profile: &Profile) -> Vec<Check> {
         let Some(master) = &self.master else { return Vec::new() };
-        let (begun, was_up) = (Instant::now(), master.is_up().await);
+        let (begun, was_up) = (Instant::now(), master.login().await.is_some());
         let error = match master.session().await {
             Ok(_) if was_up && !master.host_answers().await => {
                 let words = "the connection is there, and nothing comes back over it".to_owned();
@@ -84,11 +85,15 @@ impl Cluster {
                     true => "logged in before".to_owned(),
                     false => format!("logged in within {} ms", begun.elapsed().as_millis()),
                 };
-                let path = master.control_path().display();
+                let whose = match master.login().await {
+                    Some(login) if !login.is_ours => "the connection, which your own ssh has made, is",
+                    _ => "the connection is",
+                };
+                let path = master.control_path();
                 return vec![
                     Check::ok("host", format!("{} answers", master.host())),
                     Check::ok("host-key", "accepted, as your ssh configuration has it"),
-                    Check::ok("authentication", format!("{how}; the connection is {path}")),
+                    Check::ok("authentication", format!("{how}; {whose} {}", path.display())),
                 ];
             }
             Err(error) => error,
@@ -97,7 +102,7 @@ impl Cluster {
             SshError::Denied { .. } => Some(master.explain_denial().await.unwrap_or_default()),
             _ => None,
         };
-        failed_login(master, profile, error, denial.flatten())
+        failed_login(name, master, profile, error, denial.flatten())
     }
 
     /// Opens a forward through the connection, to the login host's own sshd, which speaks first.
@@ -110,11 +115,24 @@ impl Cluster {
 }
 
 /// How far a login came that failed: the checks before the one that failed are fine.
-fn failed_login(master: &Master, profile: &Profile, error: SshError, denial: Option<Denial>) -> Vec<Check> {
-    let reached = Check::ok("host", format!("{} answers", master.host()));
-    let known = Check::ok("host-key", "accepted, as your ssh configuration has it");
+fn failed_login(
+    name: &str,
+    master: &Master,
+    profile: &Profile,
+    error: SshError,
+    denial: Option<Denial>,
+) -> Vec<Check> {
+    let was_asked = !matches!(error, SshError::NotLoggedIn { .. });
+    let reached = match was_asked {
+        true => Check::ok("host", format!("{} answers", master.host())),
+        false => Check::skipped("host", "not asked: nobody is logged in"),
+    };
+    let known = match was_asked {
+        true => Check::ok("host-key", "accepted, as your ssh configuration has it"),
+        false => Check::skipped("host-key", "not looked at: nobody is logged in"),
+    };
     let at = match &error {
-        SshError::Denied { .. } => "authentication",
+        SshError::Denied { .. } | SshError::NotLoggedIn { .. } => "authentication",
         SshError::HostKeyUnknown { .. } | SshError::HostKeyChanged { .. } => "host-key",
         _ => "host",
     };
@@ -125,7 +143,7 @@ fn failed_login(master: &Master, profile: &Profile, error: SshError, denial: Opt
     let mut failed = Check::failed(at, &failure);
     if let Some(denial) = denial {
         failed.text.push_str(&tried_keys(&denial));
-        failed.hint = way_in(&denial, master, profile).or(failed.hint);
+        failed.hint = way_in(&denial, name, profile).or(failed.hint);
     }
     match at {
         "authentication" => vec![reached, known, failed],
@@ -155,19 +173,12 @@ fn tried_keys(denial: &Denial) -> String {
 }
 
 /// What a person may do to be let in, if what was tried tells.
-fn way_in(denial: &Denial, master: &Master, profile: &Profile) -> Option<String> {
+fn way_in(denial: &Denial, name: &str, profile: &Profile) -> Option<String> {
     let word = |text: &str| shlex::try_quote(text).map(|word| word.into_owned()).unwrap_or_default();
     let file = |key: &String| word(key.rsplit_once(' ').map_or(key.as_str(), |(file, _kind)| file));
     if denial.wants_a_person() {
-        let socket = master.control_path();
-        let (log, socket) = (socket.with_extension("log"), socket.to_string_lossy().into_owned());
-        let log = log.to_string_lossy();
-        let options = ["-M", "-S", &socket, "-E", &log, "-f", "-N", "-o", "ControlPersist=no"];
         let methods = denial.accepts.join(", ");
-        return Some(format!(
-            "it wants what only you can type ({methods}): log in with `{}`; towline uses that connection as long as it lives",
-            profile.ssh_with(&options)
-        ));
+        return Some(format!("{} (it wants what only you can type: {methods})", login_command(name)));
     }
     if let Some(key) = denial.exposed.first() {
         return Some(format!("`chmod 600 {}`", word(key)));
@@ -239,24 +250,31 @@ mod tests {
     }
 
     fn denied(denial: Denial) -> Check {
-        let error = SshError::Denied { host: "login".into(), words: "Permission denied (publickey)".into() };
-        failed_login(&master(), &profile(), error, Some(denial)).pop().unwrap()
+        let error = SshError::Denied {
+            host: "login".into(),
+            words: "Permission denied (publickey)".into(),
+            login: None,
+        };
+        failed_login("lab", &master(), &profile(), error, Some(denial)).pop().unwrap()
     }
 
     #[test]
     fn what_comes_before_the_failure_is_fine() {
         let (host, words) = ("login".to_owned(), "x".to_owned());
         let path = |error| {
-            let checks = failed_login(&master(), &profile(), error, None);
+            let checks = failed_login("lab", &master(), &profile(), error, None);
             checks.iter().map(|check| (check.check, check.verdict)).collect::<Vec<_>>()
         };
         let refused = SshError::Refused { host: host.clone(), words: words.clone() };
         assert_eq!(path(refused), [("host", Verdict::Failed)]);
         let unknown = SshError::HostKeyUnknown { host: host.clone(), words: words.clone() };
         assert_eq!(path(unknown), [("host", Verdict::Ok), ("host-key", Verdict::Failed)]);
-        let denied = path(SshError::Denied { host, words });
+        let denied = path(SshError::Denied { host: host.clone(), words, login: None });
         assert_eq!(denied.last(), Some(&("authentication", Verdict::Failed)));
         assert_eq!(denied.len(), 3);
+        let gone = path(SshError::NotLoggedIn { host, login: None });
+        let skipped = |name| (name, Verdict::Skipped);
+        assert_eq!(gone, [skipped("host"), skipped("host-key"), ("authentication", Verdict::Failed)]);
     }
 
     #[test]
@@ -279,10 +297,9 @@ mod tests {
         let typed =
             Denial { is_partial: true, accepts: vec!["keyboard-interactive".into()], ..Denial::default() };
         let typed = denied(typed).hint.unwrap();
-        let command = "`ssh -M -S /run/t/";
-        assert!(
-            typed.contains(command) && typed.contains("-o 'ControlPersist=no' -l alice login`"),
-            "{typed}"
+        assert_eq!(
+            typed,
+            "towline profile login lab (it wants what only you can type: keyboard-interactive)"
         );
     }
 

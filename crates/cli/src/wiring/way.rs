@@ -44,9 +44,9 @@ impl Way {
         tokio::time::timeout(patience, master.reconnect()).await.unwrap_or(false)
     }
 
-    /// Whether the last login was refused, so that somebody has to log in by hand.
+    /// Whether the last login was refused or took a person, so that somebody has to log in by hand.
     pub(crate) fn is_refused(&self) -> bool {
-        let failure = self.0.as_ref().and_then(|master| master.last_failure());
-        matches!(failure, Some(SshError::Denied { .. }))
+        let Some(master) = &self.0 else { return false };
+        master.needs_person() || matches!(master.last_failure(), Some(SshError::Denied { .. }))
     }
 }

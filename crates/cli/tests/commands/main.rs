@@ -8,6 +8,7 @@ mod db;
 mod doctor;
 mod errors;
 mod life;
+mod logins;
 mod sharing;
 #[path = "../../../../tests/storm.rs"]
 mod storm;

@@ -63,7 +63,7 @@ async fn a_second_factor_is_told_and_a_master_made_by_hand_serves() {
     let socket = master.control_path();
     std::fs::DirBuilder::new().create(socket.parent().unwrap()).unwrap();
     let mut by_hand = Command::new("ssh");
-    by_hand.arg("-M").arg("-S").arg(socket).arg("-E").arg(socket.with_extension("log"));
+    by_hand.arg("-M").arg("-S").arg(&socket).arg("-E").arg(socket.with_extension("log"));
     by_hand.args(["-f", "-N", "-o", "ControlPersist=no", "-F"]).arg(sshd.path("ssh_config")).arg("lab");
     assert!(by_hand.status().unwrap().success());
     assert!(master.is_up().await);

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use towline_tunnel::{Master, MasterConfig};
 
+/// "secret" as `openssl passwd -6` has it.
+const SECRET: &str =
+    "$6$towline$FoYqQ4gBD.gYrNrmW4fbKcA4J/1acB5gA55e6/pVFBEr0fIGnBBiRrbKP2K2CFYDj7QFq7TxpGVNcGFAxBfhs/";
+
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// How long anything that should happen soon may take on a busy machine.
@@ -52,6 +56,20 @@ impl Sshd {
         sshd.know_host_key("host");
         sshd.configure("");
         Some(sshd)
+    }
+
+    /// One that wants `methods` besides whatever a key is good for, where "secret" is the password and the code of the
+    /// current user. That takes root: the files in which they stand are replaced in a mount namespace of its own.
+    pub(crate) fn start_asking(methods: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can give a user another password");
+            return None;
+        }
+        Self::start_with(&format!(
+            "AuthenticationMethods {methods}\nPasswordAuthentication yes\nKbdInteractiveAuthentication yes\n\
+             PermitRootLogin yes\nUsePAM {}\nLoginGraceTime 60",
+            if methods.contains("keyboard") { "yes" } else { "no" }
+        ))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -96,6 +114,16 @@ impl Sshd {
     /// How many commands sshd has run.
     pub(crate) fn sessions(&self) -> usize {
         self.count_in_log("Starting session")
+    }
+
+    /// How many logins sshd has seen in which something was typed.
+    pub(crate) fn typed_logins(&self) -> usize {
+        self.count_in_log("Accepted password") + self.count_in_log("Accepted keyboard-interactive")
+    }
+
+    /// How many connections sshd has seen.
+    pub(crate) fn connections(&self) -> usize {
+        self.count_in_log("Connection from 127.0.0.1")
     }
 
     /// How many keys sshd has refused.
@@ -153,7 +181,8 @@ fn listen(dir: &Path, settings: &str) -> Option<(Child, u16)> {
         dir = dir.display()
     );
     fs::write(dir.join("sshd_config"), text).unwrap();
-    let mut daemon = Command::new(SSHD)
+    let mut command = daemon(dir, settings.contains("PasswordAuthentication yes"));
+    let mut daemon = command
         .arg("-D")
         .arg("-f")
         .arg(dir.join("sshd_config"))
@@ -172,6 +201,25 @@ fn listen(dir: &Path, settings: &str) -> Option<(Child, u16)> {
     let _ended_before = daemon.kill();
     let _ended_before = daemon.wait();
     None
+}
+
+/// sshd as it is, or one for whom "secret" is root's password.
+fn daemon(dir: &Path, has_passwords: bool) -> Command {
+    if !has_passwords {
+        return Command::new(SSHD);
+    }
+    let shadow = fs::read_to_string("/etc/shadow").unwrap();
+    let others = shadow.lines().filter(|line| !line.starts_with("root:"));
+    let root = format!("root:{SECRET}:19000:0:99999:7:::");
+    let lines: Vec<&str> = std::iter::once(root.as_str()).chain(others).collect();
+    fs::write(dir.join("shadow"), lines.join("\n") + "\n").unwrap();
+    let pam = "auth required pam_unix.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
+    fs::write(dir.join("pam"), pam).unwrap();
+    let mut command = Command::new("unshare");
+    let text =
+        r#"mount --bind "$0/shadow" /etc/shadow && mount --bind "$0/pam" /etc/pam.d/sshd && exec "$@""#;
+    command.args(["--mount", "sh", "-c", text]).arg(dir).arg(SSHD);
+    command
 }
 
 pub(crate) fn free_port() -> u16 {

@@ -87,8 +87,8 @@ async fn a_login_given_up_leaves_no_process() {
     let master = sshd.master();
     let login = tokio::time::timeout(Duration::from_millis(300), master.session()).await;
     assert!(login.is_err());
-    let socket = master.control_path().to_str().unwrap();
-    eventually("no ssh is left", async || process_group_of(socket).is_none()).await;
+    let socket = master.control_path().display().to_string();
+    eventually("no ssh is left", async || process_group_of(&socket).is_none()).await;
     eventually("no proxy is left", async || process_group_of(&proxy).is_none()).await;
     sshd.configure("");
     master.session().await.unwrap();
@@ -115,8 +115,10 @@ async fn a_changed_host_key_is_refused_and_named() {
     let Some(sshd) = Sshd::start() else { return };
     sshd.know_host_key("stranger");
     let error = refusal(sshd.config()).await;
-    let SshError::HostKeyChanged { words, .. } = error else { panic!("{error}") };
+    let SshError::HostKeyChanged { words, name, file, .. } = error else { panic!("{error}") };
     assert!(words.contains(sshd.path("known_hosts").to_str().unwrap()), "{words}");
+    let known = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    assert_eq!((name.as_deref(), file), (known.split(' ').next(), Some(sshd.path("known_hosts"))));
 }
 
 #[tokio::test]
@@ -190,6 +192,16 @@ async fn the_users_own_forwards_commands_and_masters_do_no_harm() {
     let master = sshd.master();
     master.session().await.unwrap().check().await.unwrap();
     assert!(!sshd.path("users-own").exists());
+}
+
+/// `ssh -G` prints no control path then, and one of our own is used all the same.
+#[tokio::test]
+async fn a_configuration_without_control_paths_is_no_obstacle() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure("  ControlMaster no\n  ControlPath none\n  ControlPersist no\n  BatchMode no");
+    sshd.master().session().await.unwrap().check().await.unwrap();
+    sshd.master().session().await.unwrap().check().await.unwrap();
+    assert_eq!(sshd.logins(), 1);
 }
 
 #[tokio::test]

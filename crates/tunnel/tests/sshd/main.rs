@@ -6,10 +6,14 @@
 mod contract;
 mod diagnose;
 mod harness;
+mod left_over;
 mod login;
 mod probe;
 mod reach;
 mod scale;
+mod screen;
 mod shell;
+mod theirs;
 mod tunnels;
+mod typed;
 mod web;
