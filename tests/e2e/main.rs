@@ -39,6 +39,7 @@ mod slurm_options;
 mod storm;
 mod storms;
 mod terminal;
+mod via_node;
 mod why;
 
 #[test]

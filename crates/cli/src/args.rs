@@ -8,7 +8,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use serde::{Serialize, Serializer};
 
 use crate::command::Verb;
-use crate::config::{Flags, Span, said};
+use crate::config::{Bind, Flags, Span, said};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -78,6 +78,9 @@ pub(crate) struct JobArgs {
     /// How long the running job may take until the first answer, such as 90, 10m or 1h [default: 10m]
     #[arg(long, value_name = "SPAN")]
     grace: Option<Span>,
+    /// Where the service listens on its node; {host} in the command, and $HOST, is the address [default: all]
+    #[arg(long, value_name = "WHERE")]
+    bind: Option<Bind>,
     /// Variable of the command's environment; K alone passes on the caller's value, unseen by `ps` (repeatable)
     #[arg(long, value_name = "K=V")]
     #[serde(serialize_with = "variables")]

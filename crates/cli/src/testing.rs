@@ -7,7 +7,7 @@ use towline_core::id::{JobId, ServiceId};
 use towline_core::lifecycle::{Cause, EndStatus, Ending, Job, Phase, Stage, Terms};
 use towline_core::resources::Resources;
 use towline_core::service::Service;
-use towline_core::spec::ServiceSpec;
+use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ pub(crate) fn service(number: u128, name: &str) -> Service {
         setup: Vec::new(),
         env: BTreeMap::from([("TOKEN".to_owned(), "hush".to_owned())]),
         chdir: None,
+        bind: Bind::All,
         health: "/health".into(),
         grace: Duration::from_secs(60),
         resources: Resources::default(),

@@ -31,7 +31,7 @@ use towline_slurm::{Home, Slurm, SlurmConfig, script};
 use towline_store::{Location, Store};
 use towline_tunnel::{HttpProbe, Master, SshShell, SshTunnels};
 
-use crate::config::{Config, Kind as ProfileKind, Paths, Profile};
+use crate::config::{Bind, Config, Kind as ProfileKind, Paths, Profile, Via};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::Terminal;
 use waiting::TellingTurnstile;
@@ -161,6 +161,7 @@ pub(crate) fn target(
     clock: Arc<dyn Clock>,
 ) -> Outcome<Target> {
     records.writable()?;
+    check_via(profile).during(|| format!("failed to use profile {name}"))?;
     let probe = Arc::new(HttpProbe::new(PING));
     let mut way = Way::default();
     let (site, files, inspector): (Site, Arc<dyn ServiceFiles>, Arc<dyn Inspector>) = match profile.kind {
@@ -175,7 +176,11 @@ pub(crate) fn target(
             let site = match master {
                 Some(master) => {
                     way = Way::by(master.clone());
-                    Site { scheduler: slurm.clone(), tunnels: Arc::new(SshTunnels::new(master)), probe }
+                    let tunnels = match profile.via {
+                        Via::Login => SshTunnels::new(master),
+                        Via::Node => SshTunnels::by_way_of_nodes(master),
+                    };
+                    Site { scheduler: slurm.clone(), tunnels: Arc::new(tunnels), probe }
                 }
                 None => Site { scheduler: slurm.clone(), tunnels: Arc::new(DirectTunnels), probe },
             };
@@ -202,6 +207,40 @@ pub(crate) fn cluster(name: &str, profile: &Profile, paths: &Paths) -> Outcome<C
     #[cfg(feature = "crash-points")]
     let shell = crash_points::around_shell(shell, config.home.as_str())?;
     Ok(Cluster { slurm: Arc::new(Slurm::new(shell, config)), master: Some(master) })
+}
+
+/// Only what is behind a login host can be gone to by way of one.
+fn check_via(profile: &Profile) -> Outcome<()> {
+    let is_far = profile.kind == ProfileKind::Slurm && profile.host.is_some();
+    if profile.via == Via::Login || is_far {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Config,
+        "via = \"node\" is for clusters that are reached by SSH, and it names no host",
+    )
+    .hint("take via out of the profile, or give it a host; `towline config show` tells where it was set"))
+}
+
+/// Makes sure that services that are to listen on the loopback interface alone can be reached there.
+///
+/// # Errors
+/// [`Kind::Refused`] if tunnels of the profile do not go through its nodes.
+pub(crate) fn check_bind(name: &str, profile: &Profile) -> Outcome<()> {
+    check_via(profile)?;
+    if profile.bind != Some(Bind::Loopback) || profile.reaches_loopback() {
+        return Ok(());
+    }
+    let message = "a service that listens on the loopback interface of its node would be out of reach";
+    let hint = match &profile.host {
+        Some(_) => format!(
+            "set via = \"node\" in profile {name}, so that tunnels go through the nodes, if the cluster lets you ssh to the \
+             nodes of your jobs; or run it with --bind all"
+        ),
+        None => "run it with --bind all: from a login node there is no way to a node's loopback interface"
+            .to_owned(),
+    };
+    Err(Failure::new(Kind::Refused, message).hint(hint))
 }
 
 /// What would be submitted for a service, byte for byte.

@@ -101,7 +101,8 @@ pub struct ServiceSpec {
     pub name: ServiceName,
     /// The profile it runs in.
     pub profile: String,
-    /// Program and arguments; `{port}` in any of them stands for the port to listen on (also in `$PORT`).
+    /// Program and arguments; `{port}` in any of them stands for the port to listen on (also in `$PORT`), `{host}` for the
+    /// address (also in `$HOST`).
     pub command: Vec<String>,
     /// Shell lines run before the command, such as `module load cuda`.
     #[serde(default)]
@@ -112,6 +113,9 @@ pub struct ServiceSpec {
     /// Working directory; `None` is the user's home.
     #[serde(default)]
     pub chdir: Option<String>,
+    /// Who is to reach its port where it runs.
+    #[serde(default)]
+    pub bind: Bind,
     /// Path that a ping asks for, beginning with `/`.
     pub health: String,
     /// How long a running job may take until the first answer.
@@ -119,6 +123,27 @@ pub struct ServiceSpec {
     /// What is asked of the scheduler.
     #[serde(default)]
     pub resources: Resources,
+}
+
+/// The addresses of its host on which a service listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bind {
+    /// Any: whoever reaches the host reaches the service, other users of a cluster too.
+    #[default]
+    All,
+    /// The loopback interface alone. A server that listens on more is ended before its place is told.
+    Loopback,
+}
+
+impl Bind {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Loopback => "loopback",
+        }
+    }
 }
 
 /// The health path when none is given.
@@ -231,6 +256,7 @@ mod tests {
             setup: Vec::new(),
             env: BTreeMap::new(),
             chdir: None,
+            bind: Bind::All,
             health: "/".into(),
             grace: Duration::from_secs(1),
             resources: Resources::default(),

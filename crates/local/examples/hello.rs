@@ -12,7 +12,7 @@ use towline_core::id::{JobId, ServiceId};
 use towline_core::job::{JobState, Sight, Sighting};
 use towline_core::ports::{LogFrom, Scheduler, ServiceFiles, Subject, Tunnels};
 use towline_core::resources::Resources;
-use towline_core::spec::ServiceSpec;
+use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
 use towline_local::{DirectTunnels, LocalScheduler};
 
@@ -29,6 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         setup: vec!["echo This shell runs the set-up first.".into()],
         env: [("GREETING".to_owned(), "it's a secret".to_owned())].into(),
         chdir: None,
+        bind: Bind::All,
         health: "/".into(),
         grace: Duration::from_secs(60),
         resources: Resources { time: Some("10".into()), ..Resources::default() },

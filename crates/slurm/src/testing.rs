@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use towline_core::resources::Resources;
-use towline_core::spec::ServiceSpec;
+use towline_core::spec::{Bind, ServiceSpec};
 
 pub(crate) const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -16,6 +16,7 @@ pub(crate) fn spec(command: &[&str]) -> ServiceSpec {
         setup: Vec::new(),
         env: BTreeMap::new(),
         chdir: None,
+        bind: Bind::All,
         health: "/".into(),
         grace: Duration::from_secs(1),
         resources: Resources::default(),

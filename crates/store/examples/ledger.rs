@@ -12,7 +12,7 @@ use towline_core::id::ServiceId;
 use towline_core::lifecycle::{Phase, Status, Terms};
 use towline_core::ports::{Change, Ledger, Select};
 use towline_core::service::{Event, Service};
-use towline_core::spec::ServiceSpec;
+use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
 use towline_store::{Location, Store};
 use uuid::Uuid;
@@ -65,6 +65,7 @@ fn spec() -> Result<ServiceSpec, Box<dyn Error>> {
         setup: Vec::new(),
         env: BTreeMap::new(),
         chdir: None,
+        bind: Bind::All,
         health: "/".to_owned(),
         grace: GRACE,
         resources: Default::default(),

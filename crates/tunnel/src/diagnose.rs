@@ -152,7 +152,7 @@ impl SshTunnels {
         let control = self.master.control_path().to_string_lossy().into_owned();
         let route = Route::new(&control);
         let local = free_port().map_err(|error| TunnelError::Failed(error.into()))?;
-        let forward = Forward { control, local, host: host.to_owned(), port };
+        let forward = Forward { control, local, host: host.to_owned(), port, node: None };
         forward.open().await.map_err(failure)?;
         let watch = route.watch_log().await;
         let heard = timeout(FIRST_BYTE, first_byte(local)).await;

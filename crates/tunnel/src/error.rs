@@ -152,6 +152,14 @@ pub enum SshError {
         /// The host, in the user's words.
         host: String,
     },
+    /// A compute node lets in only users with a job there, and this one has none there (any more, or yet).
+    #[error("{host} lets in only users who have a job there: {words}")]
+    NoJobThere {
+        /// The host, in the user's words.
+        host: String,
+        /// What the node said.
+        words: String,
+    },
     /// The user's ssh configuration cannot be used.
     #[error("the ssh configuration for {host} cannot be used: {words}")]
     Config {

@@ -26,6 +26,9 @@ pub(crate) struct Forward {
     pub(crate) host: String,
     /// TCP port there.
     pub(crate) port: u16,
+    /// The node, if the master is one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<String>,
 }
 
 /// Why a forward was not opened or closed.
@@ -53,8 +56,8 @@ impl Forward {
 
     /// The forward as one line of text.
     pub(crate) fn handle(&self) -> String {
-        let Self { control, local, host, port } = self;
-        serde_json::json!({ "control": control, "local": local, "host": host, "port": port }).to_string()
+        // Nothing in it can fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Opens it; done at once if this very forward is open. If dropped, it may be open.
@@ -147,9 +150,17 @@ mod tests {
 
     #[test]
     fn a_handle_tells_the_whole_forward() {
-        let forward =
-            Forward { control: "/run/t/x.sock".into(), local: 20001, host: "c\"1".into(), port: 8000 };
+        let forward = Forward {
+            control: "/run/t/x.sock".into(),
+            local: 20001,
+            host: "c\"1".into(),
+            port: 8000,
+            node: None,
+        };
         assert_eq!(Forward::from_handle(&forward.handle()).unwrap(), forward);
+        assert!(!forward.handle().contains("node"));
+        let by_node = Forward { node: Some("c1".into()), ..forward };
+        assert_eq!(Forward::from_handle(&by_node.handle()).unwrap(), by_node);
         assert!(Forward::from_handle("4711").is_err());
     }
 
@@ -164,7 +175,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_its_master_a_forward_is_closed() {
-        let forward = Forward { control: "/nonexistent/x.sock".into(), local: 1, host: "c1".into(), port: 2 };
+        let (control, host) = ("/nonexistent/x.sock".into(), "c1".into());
+        let forward = Forward { control, local: 1, host, port: 2, node: None };
         forward.close().await.unwrap();
         assert!(matches!(forward.open().await, Err(ForwardError::Master(Error::Disconnected))));
     }

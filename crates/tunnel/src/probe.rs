@@ -86,10 +86,11 @@ impl HttpProbe {
             match watch.cause() {
                 Cause::Refused => return Echo::Silent(format!("{} refused the connection", place(forward))),
                 Cause::OutOfReach(words) => {
-                    return no_route(format!(
-                        "{} cannot be reached from the ssh host: {words}",
-                        place(forward)
-                    ));
+                    let from = match &forward.node {
+                        Some(node) => format!("node {node}"),
+                        None => "the ssh host".to_owned(),
+                    };
+                    return no_route(format!("{} cannot be reached from {from}: {words}", place(forward)));
                 }
                 Cause::Untold if route.is_answered_since(began).await => return Echo::Silent(cut(&error)),
                 Cause::Untold => return no_route("the connection to the ssh host broke"),
@@ -172,5 +173,5 @@ fn no_route(why: impl Into<String>) -> Echo {
 }
 
 fn place(forward: &Forward) -> String {
-    format!("{}:{}", forward.host, forward.port)
+    format!("{}:{}", forward.node.as_ref().unwrap_or(&forward.host), forward.port)
 }

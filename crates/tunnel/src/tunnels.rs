@@ -1,5 +1,7 @@
 //! Tunnels: local ports that lead to places inside a cluster.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,8 +12,10 @@ use towline_core::lifecycle::Tunnel;
 use towline_core::ports::{TunnelError, Tunnels};
 
 use crate::error::SshError;
-use crate::forward::{Forward, ForwardError, free_port, has_gone};
+use crate::forward::{Forward, ForwardError, check_port, free_port, has_gone};
 use crate::master::Master;
+use crate::node::{Node, Nodes, Unready};
+use crate::uses::Uses;
 
 /// First local port that is chosen for a service, and how many there are from there. Below the ports which the
 /// kernels of Linux (from 32768) and macOS (from 49152) give to outgoing connections, so that a port that is
@@ -19,36 +23,51 @@ use crate::master::Master;
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 12_768;
 
-/// Opens forwards on 127.0.0.1 through a [`Master`].
+/// Opens forwards on 127.0.0.1 through a [`Master`], or through masters to the nodes of places by way of that one.
 ///
-/// A forward belongs to the master's process: it outlives this one, and it ends with the master.
+/// A forward belongs to its master's process: it outlives this one, and it ends with the master.
 #[derive(Clone, Debug)]
 pub struct SshTunnels {
     pub(crate) master: Arc<Master>,
+    nodes: Arc<Nodes>,
+    by_nodes: bool,
 }
 
 impl SshTunnels {
     /// Opens tunnels through that master, which is launched when it is first needed.
     pub fn new(master: Arc<Master>) -> Self {
-        Self { master }
+        let nodes = Arc::new(Nodes::new(Arc::clone(&master)));
+        Self { master, nodes, by_nodes: false }
     }
 
-    fn control(&self) -> String {
-        // `ControlFiles` takes UTF-8 paths only, and so does whoever reads what `ssh -G` prints.
-        self.master.control_path().to_string_lossy().into_owned()
+    /// Opens each tunnel through a second login, to the host of its place, by way of that master: where the login host
+    /// forwards nothing, or where a server listens on the loopback interface of its node.
+    ///
+    /// It is the user's own `ssh` to that host, by their configuration for its name, and what they say of the login host
+    /// where they say nothing of the node: who they are, and in which files host keys are looked up. One such login
+    /// serves all tunnels to a node. It ends with the last of them, and with the login host's.
+    pub fn by_way_of_nodes(master: Arc<Master>) -> Self {
+        Self { by_nodes: true, ..Self::new(master) }
     }
 
+    /// A forward through the login host's master.
     fn forward(&self, local: u16, place: &Place) -> Forward {
-        Forward { control: self.control(), local, host: place.host.clone(), port: place.port }
+        Forward {
+            control: control(&self.master),
+            local,
+            host: place.host.clone(),
+            port: place.port,
+            node: None,
+        }
     }
 
     /// Makes sure that the master is there, and takes the right to ask it for something.
     pub(crate) async fn ready(&self) -> Result<SemaphorePermit<'_>, TunnelError> {
         self.master.make_ready().await.map_err(launch_failure)?;
-        self.master.requests.acquire().await.map_err(|closed| TunnelError::Failed(closed.into()))
+        permit(&self.master).await
     }
 
-    /// Opens the tunnel, by way of a master that is there or was a moment ago.
+    /// Opens the tunnel, by way of masters that are there or were a moment ago.
     async fn open_once(
         &self,
         id: ServiceId,
@@ -56,45 +75,160 @@ impl SshTunnels {
         local_port: Option<u16>,
         before: Option<&Tunnel>,
     ) -> Result<Tunnel, TunnelError> {
-        let _permit = self.ready().await?;
-        let control = self.control();
         let former = before.and_then(former_forward);
         let wanted = local_port.filter(|port| *port != 0).or(former.as_ref().map(|forward| forward.local));
-        if let Some(former) = former {
-            let leads_there = wanted.is_some_and(|port| former == self.forward(port, place));
-            if !leads_there {
-                match former.close().await {
-                    // Another master than the one that is used now, perhaps one that hangs and is not ours to end.
-                    Err(error) if former.control != control => {
-                        tracing::warn!(%error, "a forward of a former master was not closed");
-                    }
-                    closed => closed.map_err(failure)?,
-                }
-            }
-        }
-        let forward = match wanted {
-            Some(port) => {
-                let forward = self.forward(port, place);
-                forward.open().await.map_err(failure)?;
-                forward
-            }
-            None => self.open_first_free(id, place).await?,
+        let forward = match self.by_nodes {
+            true => self.open_by_node(id, place, wanted, former).await?,
+            false => self.open_by_login(id, place, wanted, former).await?,
         };
         let (host, handle) = ("127.0.0.1".to_owned(), Some(forward.handle()));
         Ok(Tunnel { host, port: forward.local, place: place.clone(), handle })
     }
 
-    async fn open_first_free(&self, id: ServiceId, place: &Place) -> Result<Forward, TunnelError> {
-        for port in own_ports(id).into_iter().chain(free_port()).chain(free_port()) {
-            let forward = self.forward(port, place);
-            match forward.open().await {
-                Ok(()) => return Ok(forward),
-                Err(ForwardError::PortTaken { .. }) => {}
-                Err(error) => return Err(failure(error)),
-            }
+    async fn open_by_login(
+        &self,
+        id: ServiceId,
+        place: &Place,
+        wanted: Option<u16>,
+        former: Option<Forward>,
+    ) -> Result<Forward, TunnelError> {
+        let _permit = self.ready().await?;
+        let leads_there = |former: &Forward| wanted.is_some_and(|port| *former == self.forward(port, place));
+        if let Some(former) = former.filter(|former| !leads_there(former)) {
+            self.leave(&former, &control(&self.master)).await?;
         }
-        Err(TunnelError::Failed("no free local port was found".into()))
+        open_on(id, wanted, |port| self.forward(port, place), None).await
     }
+
+    async fn open_by_node(
+        &self,
+        id: ServiceId,
+        place: &Place,
+        wanted: Option<u16>,
+        former: Option<Forward>,
+    ) -> Result<Forward, TunnelError> {
+        let node = self.nodes.node(&place.host).map_err(launch_failure)?;
+        self.nodes.make_ready(&node).await.map_err(unready)?;
+        let control = control(&node.master);
+        let forward = |local| Forward {
+            control: control.clone(),
+            local,
+            host: as_seen_there(&place.host),
+            port: place.port,
+            node: Some(place.host.clone()),
+        };
+        let leads_there = |former: &Forward| wanted.is_some_and(|port| *former == forward(port));
+        let mut former = former.filter(|former| !leads_there(former));
+        if let Some(former) = former.take_if(|former| former.control != control) {
+            self.leave(&former, &control).await?;
+        }
+        let _turn = node.turn.lock().await;
+        let mut uses = self.hold(&node).await?;
+        let _permit = permit(&node.master).await?;
+        if let Some(former) = former {
+            former.close().await.map_err(failure)?;
+            uses.remove(former.local).map_err(failed)?;
+        }
+        open_on(id, wanted, forward, Some(&mut uses)).await
+    }
+
+    /// Closes what a tunnel was before, whatever master `control` is that it goes through now.
+    async fn leave(&self, former: &Forward, control: &str) -> Result<(), TunnelError> {
+        match self.shut(former).await {
+            // Another master than the one that is used now, perhaps one that hangs and is not ours to end.
+            Err(error) if former.control != control => {
+                tracing::warn!(%error, "a forward of a former master was not closed");
+                Ok(())
+            }
+            closed => closed,
+        }
+    }
+
+    /// Closes a forward, and the master of its node if nothing leads through that any more.
+    async fn shut(&self, forward: &Forward) -> Result<(), TunnelError> {
+        let of_node = forward.node.as_deref().and_then(|node| self.nodes.node(node).ok());
+        let Some(node) = of_node.filter(|node| control(&node.master) == forward.control) else {
+            return forward.close().await.map_err(failure);
+        };
+        let _turn = node.turn.lock().await;
+        if !node.master.files.socket.exists() {
+            return Ok(());
+        }
+        let mut uses = self.hold(&node).await?;
+        forward.close().await.map_err(failure)?;
+        uses.remove(forward.local).map_err(failed)?;
+        if uses.is_over(|port| check_port(port).is_err())
+            && let Err(error) = node.master.stop().await
+        {
+            tracing::warn!(%error, node = node.master.host(), "failed to end the ssh master of a node");
+        }
+        Ok(())
+    }
+
+    async fn hold(&self, node: &Node) -> Result<Uses, TunnelError> {
+        Uses::hold(&node.master.files.socket, self.master.connect_timeout()).await.map_err(failed)
+    }
+
+    /// Forgets that masters were found alive.
+    async fn forget_ready(&self, place: &Place) {
+        self.master.forget_ready().await;
+        if let (true, Ok(node)) = (self.by_nodes, self.nodes.node(&place.host)) {
+            node.master.forget_ready().await;
+        }
+    }
+}
+
+/// Opens a forward on the wanted port, or on the first of the service's that is free.
+async fn open_on(
+    id: ServiceId,
+    wanted: Option<u16>,
+    forward: impl Fn(u16) -> Forward,
+    mut uses: Option<&mut Uses>,
+) -> Result<Forward, TunnelError> {
+    if let Some(port) = wanted {
+        return open_listed(forward(port), uses).await;
+    }
+    for port in own_ports(id).into_iter().chain(free_port()).chain(free_port()) {
+        match open_listed(forward(port), uses.as_deref_mut()).await {
+            Err(TunnelError::PortTaken { .. }) => {}
+            tried => return tried,
+        }
+    }
+    Err(TunnelError::Failed("no free local port was found".into()))
+}
+
+/// Opens a forward, which is in the list of its master's before it is open.
+async fn open_listed(forward: Forward, uses: Option<&mut Uses>) -> Result<Forward, TunnelError> {
+    let Some(uses) = uses else {
+        forward.open().await.map_err(failure)?;
+        return Ok(forward);
+    };
+    let is_new = uses.add(forward.local).map_err(failed)?;
+    if let Err(error) = forward.open().await {
+        if is_new {
+            uses.remove(forward.local).map_err(failed)?;
+        }
+        return Err(failure(error));
+    }
+    Ok(forward)
+}
+
+/// A place's own host as that host itself sees it. An address is where the server listens, and nowhere else.
+fn as_seen_there(host: &str) -> String {
+    if host.parse::<IpAddr>().is_ok() { host.to_owned() } else { "localhost".to_owned() }
+}
+
+/// The control socket as text: `ControlFiles` takes UTF-8 paths only, and so does whoever reads what `ssh -G` prints.
+fn control(master: &Master) -> String {
+    master.control_path().to_string_lossy().into_owned()
+}
+
+async fn permit(master: &Master) -> Result<SemaphorePermit<'_>, TunnelError> {
+    master.requests.acquire().await.map_err(|closed| TunnelError::Failed(closed.into()))
+}
+
+fn failed(error: io::Error) -> TunnelError {
+    TunnelError::Failed(error.into())
 }
 
 #[async_trait]
@@ -116,7 +250,7 @@ impl Tunnels for SshTunnels {
         }
         match self.open_once(id, place, local_port, before).await {
             Err(error) if is_of_gone_master(&error) => {
-                self.master.forget_ready().await;
+                self.forget_ready(place).await;
                 self.open_once(id, place, local_port, before).await
             }
             opened => opened,
@@ -126,9 +260,8 @@ impl Tunnels for SshTunnels {
     async fn close(&self, tunnel: &Tunnel) -> Result<(), TunnelError> {
         let Some(handle) = &tunnel.handle else { return Ok(()) };
         let forward = Forward::from_handle(handle).map_err(|error| TunnelError::Failed(error.into()))?;
-        let _permit =
-            self.master.requests.acquire().await.map_err(|closed| TunnelError::Failed(closed.into()))?;
-        forward.close().await.map_err(failure)
+        let _permit = permit(&self.master).await?;
+        self.shut(&forward).await
     }
 }
 
@@ -159,17 +292,34 @@ fn is_of_gone_master(error: &TunnelError) -> bool {
     matches!(source.downcast_ref(), Some(ForwardError::Master(error)) if has_gone(error))
 }
 
+/// Why no master is there.
+fn unready(error: Unready) -> TunnelError {
+    match error {
+        Unready::Login(error) => launch_failure(error),
+        Unready::Node(error) if is_lasting(&error.source) => TunnelError::Failed(error.into()),
+        Unready::Node(error) => TunnelError::Unreachable(error.into()),
+    }
+}
+
 /// A login that failed for want of an answer is not one that could never work.
 fn launch_failure(error: SshError) -> TunnelError {
-    match error {
-        SshError::NoProgram(_)
-        | SshError::BadName { .. }
-        | SshError::ControlPathTooLong { .. }
-        | SshError::ControlDir { .. }
-        | SshError::Files { .. }
-        | SshError::Config { .. } => TunnelError::Failed(error.into()),
-        _ => TunnelError::Unreachable(error.into()),
+    if is_lasting(&error) {
+        TunnelError::Failed(error.into())
+    } else {
+        TunnelError::Unreachable(error.into())
     }
+}
+
+fn is_lasting(error: &SshError) -> bool {
+    matches!(
+        error,
+        SshError::NoProgram(_)
+            | SshError::BadName { .. }
+            | SshError::ControlPathTooLong { .. }
+            | SshError::ControlDir { .. }
+            | SshError::Files { .. }
+            | SshError::Config { .. }
+    )
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ enum Kind {
     Refused,
     TimedOut,
     NoRoute,
+    NoJob,
     Config,
     Closed,
 }
@@ -22,13 +23,18 @@ enum Kind {
 /// add that its connection was closed, and a changed host key ends with the words of an unknown one.
 ///
 /// Source: the messages in `sshconnect.c`, `sshconnect2.c`, `readconf.c`, `packet.c` and `kex.c` of OpenSSH 9.2p1.
+///
+/// What a node says to a user without a job there is from `pam_slurm_adopt.c` and `pam_slurm.c` of Slurm 22.05; a name that
+/// the login host does not know, from bash and `gai_strerror`.
 const SIGNS: &[(&str, Kind)] = &[
+    ("no active jobs on this node", Kind::NoJob),
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", Kind::HostKeyChanged),
     ("host key is known for", Kind::HostKeyUnknown),
     ("Host key verification failed", Kind::HostKeyUnknown),
     ("Permission denied (", Kind::Denied),
     ("Too many authentication failures", Kind::Denied),
     ("Could not resolve hostname", Kind::Unresolved),
+    ("Name or service not known", Kind::Unresolved),
     ("Connection refused", Kind::Refused),
     ("timed out", Kind::TimedOut),
     ("No route to host", Kind::NoRoute),
@@ -59,6 +65,7 @@ pub(crate) fn read_failure(host: &str, said: &str) -> SshError {
         Kind::Refused => SshError::Refused { host, words },
         Kind::TimedOut => SshError::TimedOut { host, words },
         Kind::NoRoute => SshError::NoRoute { host, words },
+        Kind::NoJob => SshError::NoJobThere { host, words },
         Kind::Config => SshError::Config { host, words },
         Kind::Closed => SshError::Closed { host, words },
     }
@@ -118,6 +125,7 @@ mod tests {
             SshError::Refused { words, .. } => ("refused", words),
             SshError::TimedOut { words, .. } => ("timed out", words),
             SshError::NoRoute { words, .. } => ("no route", words),
+            SshError::NoJobThere { words, .. } => ("no job", words),
             SshError::Config { words, .. } => ("config", words),
             SshError::Closed { words, .. } => ("closed", words),
             SshError::Failed { words, .. } => ("failed", words),
@@ -135,6 +143,13 @@ mod tests {
             ("ssh: connect to host 192.0.2.1 port 22: No route to host", "no route"),
             ("alice@lab: Permission denied (publickey,password).", "denied"),
             ("Host key verification failed.", "unknown"),
+            (
+                "Access denied by pam_slurm_adopt: you have no active jobs on this node\r\n\
+                 Connection closed by UNKNOWN port 65535\r\n",
+                "no job",
+            ),
+            ("Access denied: user alice (uid=2001) has no active jobs on this node.\r\n", "no job"),
+            ("bash: line 1: c9: Name or service not known\r\n", "unresolved"),
             ("/x/config: line 3: Bad configuration option: bogus", "config"),
             ("kex_exchange_identification: Connection closed by remote host", "closed"),
             ("no matching cipher found", "failed"),

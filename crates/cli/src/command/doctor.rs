@@ -207,7 +207,7 @@ async fn examine_cluster(
     for check in look.checks(cluster.is_far(), &asked) {
         report.add(check)?;
     }
-    if let Some(check) = cluster.forwarding_check(&look.probe).await {
+    if let Some(check) = cluster.forwarding_check(&look.probe, profile).await {
         report.add(check)?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::profile_import::ImportArgs;
 use super::profile_login::{LoginArgs, LogoutArgs};
 use crate::app::{self, App};
 use crate::args::{JobArgs, JsonArg};
-use crate::config::{ConfigFile, Kind as ProfileKind, LOCAL, Paths, Profile, ProfileName, Setting};
+use crate::config::{ConfigFile, Kind as ProfileKind, LOCAL, Paths, Profile, ProfileName, Setting, Via};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::names;
 use crate::render::{Columns, Terminal, age};
@@ -61,6 +61,10 @@ pub(crate) struct AddArgs {
     /// Directory for services on the cluster [default: ~/.towline]
     #[arg(long, value_name = "DIR")]
     home: Option<String>,
+    /// What tunnels go through: `node` where the login host forwards nothing, or to reach services with --bind loopback,
+    /// and where the cluster lets you ssh to the nodes of your jobs [default: login]
+    #[arg(long, value_name = "WAY", conflicts_with = "here")]
+    via: Option<Via>,
     /// Make it the default profile
     #[arg(long)]
     default: bool,
@@ -135,6 +139,9 @@ fn values(args: &AddArgs) -> Outcome<serde_json::Map<String, serde_json::Value>>
         check_word(key, value)?;
         values.insert(key.to_owned(), value.as_str().into());
     }
+    if let Some(via) = args.via {
+        values.insert("via".to_owned(), serde_json::json!(via));
+    }
     values.extend(args.job.values());
     Ok(values)
 }
@@ -149,6 +156,7 @@ fn check_defaults(
         .map_err(|err| Failure::new(Kind::Usage, err.to_string()))?;
     let trial = "trial".parse().map_err(|err| Failure::from_error(Kind::Internal, err))?;
     let spec = profile.spec(name, trial, vec!["true".to_owned()], None);
+    wiring::check_bind(name, &profile)?;
     wiring::dry_run(&profile, paths, ServiceId::new(uuid::Uuid::nil()), &spec).map(drop)
 }
 
@@ -173,6 +181,7 @@ struct ProfileView<'a> {
     host: Option<&'a str>,
     user: Option<&'a str>,
     home: Option<&'a str>,
+    via: Via,
     default: bool,
     /// `null` while nobody is logged in, and where no login is needed.
     login: Option<LoginView<'a>>,
@@ -236,6 +245,7 @@ pub(super) async fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
                 host: profile.host.as_deref(),
                 user: profile.user.as_deref(),
                 home: profile.home.as_deref(),
+                via: profile.via,
                 default: name == default,
                 login: made.map(|made| LoginView {
                     by: if made.is_ours { "towline" } else { "user" },

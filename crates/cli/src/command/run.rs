@@ -22,9 +22,11 @@ const NAME_ATTEMPTS: usize = 5;
 /// Start a service and wait until it answers
 ///
 /// The command must serve HTTP on the port that stands for {port} in its words, and
-/// in $PORT. Prints the URL and leaves the service running.
+/// in $PORT, on the address {host}, in $HOST. Prints the URL and leaves the service
+/// running. With --bind loopback it listens where no other user of the cluster can
+/// reach it: one that listens on more is ended before its URL is told.
 ///
-///   towline run --name hello --health / -- python3 -m http.server '{port}' --bind 127.0.0.1
+///   towline run --name hello --health / -- python3 -m http.server '{port}' --bind '{host}'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RunArgs {
@@ -65,6 +67,8 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Outcome<()> {
     let profile = app.profile(&app.config.default_profile)?;
     let spec =
         |name| profile.spec(&app.config.default_profile, name, args.command.clone(), args.chdir.clone());
+    wiring::check_bind(&app.config.default_profile, profile)
+        .during(|| "failed to start a service".to_owned())?;
     if args.dry_run {
         let name = match &args.name {
             Some(name) => name.clone(),

@@ -60,8 +60,11 @@ pub(super) async fn tunnel(app: &App, verb: &TunnelVerb) -> Outcome<()> {
             let service = app.find(&args.service.service).await?;
             let engine = app.target(&service.spec.profile).await?.engine;
             let name = &service.spec.name;
-            let failed = || format!("failed to open the tunnel of service {name}");
-            let url = engine.open_tunnel(service.id).await.during(failed)?.url();
+            let opened = engine.open_tunnel(service.id).await.map_err(|error| {
+                let failure = app.explain(&service.spec.profile, error.into());
+                failure.during(format!("failed to open the tunnel of service {name}"))
+            });
+            let url = opened?.url();
             let now = app.find(&service.id.to_string()).await?;
             if let Some(line) = port_moved(&service, &now) {
                 app.terminal.warn(&line);

@@ -13,5 +13,5 @@ pub(crate) use edit::{ConfigFile, EditError};
 pub(crate) use layers::{Flags, Layers, LoadError, said};
 pub(crate) use origins::Setting;
 pub(crate) use paths::{PathError, Paths};
-pub(crate) use settings::{Config, Kind, LOCAL, Profile, ProfileName};
+pub(crate) use settings::{Bind, Config, Kind, LOCAL, Profile, ProfileName, Via};
 pub(crate) use text::Span;

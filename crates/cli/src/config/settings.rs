@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use towline_core::resources::Resources;
-use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, ServiceName, ServiceSpec};
+use towline_core::spec::{self, DEFAULT_GRACE, DEFAULT_HEALTH, ServiceName, ServiceSpec};
 
 use super::text::{Span, loose};
 
@@ -54,6 +54,36 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What tunnels go through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Via {
+    /// The login host, which forwards them to the nodes
+    #[default]
+    Login,
+    /// A second login to each node, by way of the login host
+    Node,
+}
+
+/// Where services listen on their nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Bind {
+    /// On all addresses: other users of the cluster reach them too
+    All,
+    /// On the loopback interface alone: needs a profile with via = "node", or this machine
+    Loopback,
+}
+
+impl From<Bind> for spec::Bind {
+    fn from(bind: Bind) -> Self {
+        match bind {
+            Bind::All => Self::All,
+            Bind::Loopback => Self::Loopback,
+        }
+    }
+}
+
 /// A named target, and what services that run there ask for unless told otherwise.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +102,12 @@ pub(crate) struct Profile {
     /// The directory for services there; `~/` stands for the user's home there.
     #[serde(default, deserialize_with = "loose::text")]
     pub(crate) home: Option<String>,
+    /// What its tunnels go through.
+    #[serde(default)]
+    pub(crate) via: Via,
+    /// Where its services listen.
+    #[serde(default)]
+    pub(crate) bind: Option<Bind>,
     /// Health path of its services.
     #[serde(default, deserialize_with = "loose::text")]
     pub(crate) health: Option<String>,
@@ -156,10 +192,16 @@ impl Profile {
             setup: self.setup.clone(),
             env: self.env.clone(),
             chdir,
+            bind: self.bind.map_or_else(spec::Bind::default, spec::Bind::from),
             health: self.health.clone().unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
             grace: self.grace.map_or(DEFAULT_GRACE, |span| span.0),
             resources: self.resources(),
         }
+    }
+
+    /// Whether a server on the loopback interface of where it runs is in reach.
+    pub(crate) fn reaches_loopback(&self) -> bool {
+        self.kind == Kind::Local || self.via == Via::Node
     }
 
     /// The login to its host as a person would type it.
@@ -180,15 +222,21 @@ impl Profile {
     /// A hint that names the login as a library knows it, by its host alone, with the whole login instead.
     pub(crate) fn with_login(&self, hint: &str) -> String {
         let Some(host) = &self.host else { return hint.to_owned() };
-        hint.replace(&format!("`ssh {host}`"), &format!("`{}`", self.ssh()))
+        let ssh = self.ssh();
+        hint.replace(&format!("`ssh {host}`"), &format!("`{ssh}`"))
+            .replace(&format!("`ssh {host} "), &format!("`{ssh} "))
     }
 
-    /// Where it runs services, for people: `alice@login`, `this machine`.
+    /// Where it runs services, for people: `alice@login`, `login, tunnels through its nodes`, `this machine`.
     pub(crate) fn target(&self) -> String {
-        match (self.kind, &self.host, &self.user) {
+        let login = match (self.kind, &self.host, &self.user) {
             (Kind::Slurm, Some(host), Some(user)) => format!("{user}@{host}"),
             (Kind::Slurm, Some(host), None) => host.clone(),
             (Kind::Slurm | Kind::Local, _, _) => "this machine".to_owned(),
+        };
+        match self.via {
+            Via::Login => login,
+            Via::Node => format!("{login}, tunnels through its nodes"),
         }
     }
 }
@@ -235,6 +283,7 @@ mod tests {
         assert_eq!(profile.ssh(), "ssh -F '/a b/c' -l alice login");
         assert_eq!(profile.with_login("try `ssh login`"), "try `ssh -F '/a b/c' -l alice login`");
         assert_eq!(profile.with_login("try `ssh login2`"), "try `ssh login2`");
+        assert_eq!(profile.with_login("`ssh login id -u`"), "`ssh -F '/a b/c' -l alice login id -u`");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use towline_core::job::Place;
 use towline_core::lifecycle::{EndStatus, Phase, Status};
 use towline_core::ports::DamagedRow;
 use towline_core::service::{Event, Service};
+use towline_core::spec::Bind;
 use towline_core::time::Timestamp;
 
 use super::table::Columns;
@@ -54,6 +55,8 @@ pub(crate) struct ServiceView<'a> {
     grace_seconds: u64,
     command: &'a [String],
     chdir: Option<&'a str>,
+    /// Where it listens: `all` addresses of its node, or its `loopback` interface alone.
+    bind: &'static str,
     /// Names of its environment's variables; their values are secrets.
     env: Vec<&'a str>,
 }
@@ -130,6 +133,7 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
             grace_seconds: spec.grace.as_secs(),
             command: &spec.command,
             chdir: spec.chdir.as_deref(),
+            bind: spec.bind.as_str(),
             env: spec.env.keys().map(String::as_str).collect(),
         }
     }
@@ -266,6 +270,9 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
         lines.extend(job.node.clone().map(|node| ("node", node)));
         lines.extend(job.run.as_ref().and_then(|run| run.ends_at).map(|at| ("time limit", moment(at))));
         lines.extend(job.place().map(|place| ("place", place_line(place))));
+    }
+    if spec.bind == Bind::Loopback {
+        lines.push(("bind", "the loopback interface of its node alone".to_owned()));
     }
     lines.extend(service.url().map(|url| ("url", url)));
     if let Some(stop) = &life.stop {

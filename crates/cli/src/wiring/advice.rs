@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use towline_slurm::ClusterError;
-use towline_tunnel::SshError;
+use towline_tunnel::{NodeError, SshError};
 
 use crate::exit::Kind;
 
@@ -19,6 +19,9 @@ pub(crate) struct Advice {
 
 /// What to try against a cause, if it is an adapter's.
 pub(crate) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
+    if let Some(error) = cause.downcast_ref::<NodeError>() {
+        return Some(node(error));
+    }
     let (kind, hint) = match cause.downcast_ref::<SshError>() {
         Some(error) => ssh(error)?,
         None => cluster(cause.downcast_ref::<ClusterError>()?)?,
@@ -39,6 +42,48 @@ fn cluster(error: &ClusterError) -> Option<(Option<Kind>, String)> {
         _ => return None,
     };
     Some((kind, hint.to_owned()))
+}
+
+/// Against a login to a node that failed.
+fn node(error: &NodeError) -> Advice {
+    let NodeError { node, login, known_hosts, source } = error;
+    let file = known_hosts.as_deref().unwrap_or("~/.ssh/known_hosts");
+    let theirs = format!("ssh {login} ssh-keygen -F {node} -f /etc/ssh/ssh_known_hosts");
+    let hint = match source {
+        SshError::HostKeyUnknown { .. } => format!(
+            "the login host may know its key: `{theirs} >>{file}` takes it from there; else compare the fingerprint that \
+             `ssh -J {login} {node}` shows with what the administrators tell"
+        ),
+        SshError::HostKeyChanged { .. } => format!(
+            "`{theirs}` shows the key that the login host knows; only if that is another one than yours, the node was \
+             reinstalled: forget yours with `ssh-keygen -R {node} -f {file}`; else ask the administrators"
+        ),
+        SshError::NoJobThere { .. } => {
+            "the job may just have begun, or ended: try again in a moment; `towline why SERVICE` tells"
+                .to_owned()
+        }
+        SshError::Denied { .. } => format!(
+            "the node must let in this machine's key, as the login host does: it has to be in ~/.ssh/authorized_keys there, \
+             and a job of yours may have to run there; where the cluster allows no SSH to {node}, set via = \"login\" in \
+             the profile"
+        ),
+        SshError::NoProgram(_)
+        | SshError::BadName { .. }
+        | SshError::ControlPathTooLong { .. }
+        | SshError::ControlDir { .. }
+        | SshError::Files { .. }
+        | SshError::Config { .. } => {
+            return ssh(source).map_or_else(
+                || Advice { kind: None, hint: "look at your ssh configuration for it".to_owned() },
+                |(kind, hint)| Advice { kind, hint },
+            );
+        }
+        _ => format!(
+            "`ssh {login}` must get from there to sshd of {node}; where the cluster allows no SSH to its nodes, set \
+             via = \"login\" in the profile"
+        ),
+    };
+    Advice { kind: None, hint }
 }
 
 fn ssh(error: &SshError) -> Option<(Option<Kind>, String)> {
@@ -141,6 +186,18 @@ mod tests {
             hint.contains(command) && hint.contains("Only if") && hint.ends_with("do not log in"),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn a_login_to_a_node_has_advice_of_its_own() {
+        let (host, words) = ("c1".to_owned(), "x".to_owned());
+        let source = SshError::HostKeyUnknown { host, words };
+        let known_hosts = Some("/home/a/known".to_owned());
+        let error = NodeError { node: "c1".into(), login: "login".into(), known_hosts, source };
+        let failure = Failure::from_error(Kind::Unreachable, error);
+        let command = "`ssh login ssh-keygen -F c1 -f /etc/ssh/ssh_known_hosts >>/home/a/known`";
+        assert!(failure.hints[0].contains(command), "{:?}", failure.hints);
+        assert_eq!((failure.hints.len(), failure.kind), (1, Kind::Unreachable));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use towline_tunnel::{
 
 use super::Cluster;
 use super::logins::login_command;
-use crate::config::{Paths, Profile};
+use crate::config::{Paths, Profile, Via};
 use crate::doctor::Check;
 use crate::exit::{Failure, Kind, Outcome};
 
@@ -106,11 +106,16 @@ impl Cluster {
     }
 
     /// Opens a forward through the connection, to the login host's own sshd, which speaks first.
-    pub(crate) async fn forwarding_check(&self, probe: &ClusterProbe) -> Option<Check> {
+    pub(crate) async fn forwarding_check(&self, probe: &ClusterProbe, profile: &Profile) -> Option<Check> {
         let master = self.master.clone()?;
         let (host, port) = probe.sshd.clone().unwrap_or_else(|| ("127.0.0.1".to_owned(), 22));
         let tried = SshTunnels::new(master).try_out(&host, port).await;
-        Some(forwarding(tried.map_err(Failure::from), &format!("{host}:{port}")))
+        Some(match tried {
+            Ok(Forwarding::Prohibited(_)) if profile.via == Via::Node => {
+                Check::ok("forwarding", "not permitted, and not needed: tunnels go through the nodes of jobs")
+            }
+            tried => forwarding(tried.map_err(Failure::from), &format!("{host}:{port}")),
+        })
     }
 }
 

@@ -35,6 +35,7 @@ towline_prepare() {
   towline_node=${HOSTNAME//[^A-Za-z0-9._-]/_}
   [[ $towline_restarts =~ ^(0|[1-9][0-9]{0,8})$ ]] || towline_restarts=0
   towline_server='' towline_launching='' towline_asked='' towline_stopping='' towline_ended='' towline_told=''
+  towline_exposed=''
   SECONDS=0
   [[ -d $towline_dir ]] || { towline_say "there is no directory $towline_dir"; exit 1; }
   trap 'towline_end $?' EXIT
@@ -51,6 +52,7 @@ towline_prepare() {
   # Told before the set-up, which may hang: who asks at that place learns that nobody answers.
   towline_pick_port
   towline_port=$PORT
+  export HOST=$towline_listen
   towline_attempt "$$"
 }
 
@@ -214,8 +216,9 @@ towline_publish() {
       loopback=true
       if [[ $towline_same_host ]]; then
         host=$towline_address
-      else
-        towline_say "the command listens on $towline_address only, out of reach from other hosts: make it bind 0.0.0.0"
+      elif [[ ! $towline_private ]]; then
+        towline_say "the command listens on $towline_address only, out of reach from other hosts: make it bind 0.0.0.0," \
+          'unless tunnels go through its node'
       fi
       ;;
     # A listener at one address answers only there.
@@ -238,6 +241,12 @@ towline_watch() {
     case $towline_found in
       own)
         towline_taken=''
+        if [[ $towline_private ]] && ((towline_rank > 1)); then
+          # At once: every moment that it goes on, others may use it.
+          towline_exposed=${towline_address:-another address}
+          kill -KILL -- "-$towline_server" 2>/dev/null
+          return
+        fi
         towline_publish && return
         ;;
       stranger)
@@ -355,9 +364,12 @@ towline_serve() {
   for ((attempt = 1; attempt <= 5; attempt++)); do
     # The set-up may have changed it.
     if ((attempt == 1)); then export PORT=$towline_port; else towline_pick_port; fi
+    export HOST=$towline_listen
     towline_launch
     towline_watch
     towline_wait
+    [[ ! $towline_exposed ]] || towline_fail "the command listened on port $PORT of $towline_exposed, where other users\
+ reach it, and was ended: it is to listen on the loopback interface alone, so give it '{host}' or \$HOST as its address"
     if [[ ! $towline_taken || $towline_stopping ]] || ((towline_code == 0)); then
       [[ $towline_stopping ]] || towline_tell_end
       towline_end "$towline_code"

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::quote::quote;
 use crate::id::ServiceId;
-use crate::spec::{ServiceSpec, SpecError};
+use crate::spec::{Bind, ServiceSpec, SpecError};
 
 /// The functions that are the same for every service.
 const FUNCTIONS: &str = include_str!("runner.bash");
 
 /// Variables that the runner sets for the command.
-const SET: [&str; 2] = ["PORT", "TOWLINE_SERVICE"];
+const SET: [&str; 3] = ["HOST", "PORT", "TOWLINE_SERVICE"];
 
 /// Variables that bash governs, so that a value would be lost, or by which it would run the script otherwise.
 const OF_BASH: [&str; 31] = [
@@ -122,6 +122,12 @@ fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<()
     let chdir = spec.chdir.as_deref().map(directory).transpose()?.unwrap_or_default();
     let limit = runner.time_limit.map_or(0, |limit| limit.as_secs().max(1));
     let same_host = if runner.same_host { "1" } else { "" };
+    let (private, listen) = match spec.bind {
+        Bind::Loopback => ("1", "127.0.0.1"),
+        // Whoever is to reach it is there, and nobody else needs to.
+        Bind::All if runner.same_host => ("", "127.0.0.1"),
+        Bind::All => ("", "0.0.0.0"),
+    };
     let _ = write!(
         text,
         "# --- Service {name} ---\n\
@@ -132,11 +138,14 @@ fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<()
          # The host as clients reach it, and whether they are on that same host.\n\
          towline_host={host}\n\
          towline_same_host={same_host}\n\
+         # The address for the command to listen on, and whether it must listen on the loopback interface alone.\n\
+         towline_listen={listen}\n\
+         towline_private={private}\n\
          # Working directory; the home directory if empty.\n\
          towline_chdir={chdir}\n\
          # Seconds that the command may run; 0 where the scheduler watches over that.\n\
          towline_limit={limit}\n\
-         # The command; $PORT is chosen when it is started.\n\
+         # The command; $PORT is chosen when it is started, $HOST is the address.\n\
          towline_command() {{ set -- {}; towline_argv=(\"$@\"); }}\n\n",
         command(&spec.command)?
     );
@@ -156,20 +165,21 @@ fn tail(text: &mut String, spec: &ServiceSpec) -> Result<(), SpecError> {
 /// The words of the command, for `set`: in `array=(...)` bash 5.2 puts a character before \x01 and \x7f that stand in
 /// double quotes.
 fn command(words: &[String]) -> Result<String, SpecError> {
-    let words: Result<Vec<String>, SpecError> = words.iter().map(|word| with_port(word)).collect();
+    let words: Result<Vec<String>, SpecError> = words.iter().map(|word| filled_in(word)).collect();
     Ok(words?.join(" "))
 }
 
-/// One word of the command, with each `{port}` in it left to the shell to fill in.
-fn with_port(word: &str) -> Result<String, SpecError> {
-    if !word.contains("{port}") {
+/// One word of the command, with each `{port}` and `{host}` in it left to the shell to fill in.
+fn filled_in(word: &str) -> Result<String, SpecError> {
+    let joined = |word: &str, mark: &str, with: &str, part: &dyn Fn(&str) -> Result<String, SpecError>| {
+        let parts: Result<Vec<String>, SpecError> = word.split(mark).map(part).collect();
+        Ok(parts?.join(with))
+    };
+    if !word.contains("{port}") && !word.contains("{host}") {
         return quote(word);
     }
-    let mut pieces = Vec::new();
-    for piece in word.split("{port}") {
-        pieces.push(if piece.is_empty() { String::new() } else { quote(piece)? });
-    }
-    Ok(pieces.join("\"$PORT\""))
+    let plain = |piece: &str| if piece.is_empty() { Ok(String::new()) } else { quote(piece) };
+    joined(word, "{port}", "\"$PORT\"", &|part| joined(part, "{host}", "\"$HOST\"", &plain))
 }
 
 /// A directory as the user names it; `~` is the home directory where the job runs, and so is what a relative one begins

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::resources::Resources;
+use crate::spec::Bind;
 
 fn spec(command: &[&str]) -> ServiceSpec {
     ServiceSpec {
@@ -11,6 +12,7 @@ fn spec(command: &[&str]) -> ServiceSpec {
         setup: Vec::new(),
         env: BTreeMap::new(),
         chdir: None,
+        bind: Bind::All,
         health: "/".into(),
         grace: Duration::from_secs(1),
         resources: Resources::default(),
@@ -40,6 +42,24 @@ fn the_port_is_left_to_the_shell_wherever_it_stands() {
         line(&text.unwrap(), "towline_command()"),
         "towline_command() { set -- serve \"$PORT\" '--bind=0.0.0.0:'\"$PORT\"/\"$PORT\" 'a b'\"$PORT\"; towline_argv=(\"$@\"); }"
     );
+}
+
+#[test]
+fn the_address_is_left_to_the_shell_like_the_port() {
+    let told = |bind, same_host| {
+        let spec = ServiceSpec { bind, ..spec(&["serve", "--at={host}:{port}/{host}", "{host}"]) };
+        let text = render(&spec, &Runner { same_host, ..runner() }).unwrap();
+        let command = "towline_command() { set -- serve '--at='\"$HOST\":\"$PORT\"/\"$HOST\" \"$HOST\"; towline_argv=(\"$@\"); }";
+        assert_eq!(line(&text, "towline_command()"), command);
+        (line(&text, "towline_listen=").to_owned(), line(&text, "towline_private=").to_owned())
+    };
+    let lines = |listen: &str, private: &str| {
+        (format!("towline_listen={listen}"), format!("towline_private={private}"))
+    };
+    assert_eq!(told(Bind::All, false), lines("0.0.0.0", ""));
+    assert_eq!(told(Bind::All, true), lines("127.0.0.1", ""), "its clients are there as well");
+    assert_eq!(told(Bind::Loopback, false), lines("127.0.0.1", "1"));
+    assert_eq!(told(Bind::Loopback, true), lines("127.0.0.1", "1"));
 }
 
 #[test]

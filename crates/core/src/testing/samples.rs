@@ -12,7 +12,7 @@ use crate::lifecycle::{
 };
 use crate::resources::Resources;
 use crate::service::{Event, Service};
-use crate::spec::ServiceSpec;
+use crate::spec::{Bind, ServiceSpec};
 use crate::time::Timestamp;
 
 /// All ways in which a job ends.
@@ -40,6 +40,7 @@ pub fn sample_service(n: u32, name: &str) -> Service {
         setup: vec!["module load cuda".to_owned()],
         env: [("TOKEN".to_owned(), "it's \"secret\"\n\u{1f41f}".to_owned())].into(),
         chdir: Some("/scratch/alice".to_owned()),
+        bind: Bind::All,
         health: "/health".to_owned(),
         grace: Duration::from_millis(1500),
         resources: Resources {

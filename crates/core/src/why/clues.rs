@@ -57,6 +57,12 @@ const SIGNS: &[Sign] = &[
         advice: "let it take the port from '{port}' in its command or from $PORT",
     },
     Sign {
+        parts: &["where other users reach it, and was ended"],
+        ends: &[],
+        meaning: "the server listened where other users reach it, and was to listen on the loopback interface alone",
+        advice: "let it take its address from '{host}' in its command or from $HOST; or run it with --bind all",
+    },
+    Sign {
         parts: &["only, out of reach from other hosts"],
         ends: &[],
         meaning: "the server listens on the loopback interface only",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use towline_core::resources::Resources;
 use towline_core::runner::{Runner, render};
-use towline_core::spec::ServiceSpec;
+use towline_core::spec::{Bind, ServiceSpec};
 
 /// What every script ends with, if nothing is to be set up.
 const RUN: &str = "\n# --- The run ---\ntowline_prepare\ntowline_serve\n";
@@ -21,6 +21,7 @@ pub(crate) fn spec(command: &[String]) -> ServiceSpec {
         setup: Vec::new(),
         env: BTreeMap::new(),
         chdir: None,
+        bind: Bind::All,
         health: "/".into(),
         grace: Duration::from_secs(1),
         resources: Resources::default(),

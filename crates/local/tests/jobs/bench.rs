@@ -14,7 +14,7 @@ use towline_core::id::{JobId, ServiceId};
 use towline_core::job::{JobEnd, JobReport, JobState, Place, Sight, Sighting};
 use towline_core::ports::{LogFrom, Scheduler, ServiceFiles, Subject};
 use towline_core::resources::Resources;
-use towline_core::spec::ServiceSpec;
+use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
 use towline_local::LocalScheduler;
 
@@ -149,6 +149,7 @@ pub(crate) fn spec(command: &[&str]) -> ServiceSpec {
         setup: Vec::new(),
         env: BTreeMap::new(),
         chdir: None,
+        bind: Bind::All,
         health: "/".into(),
         grace: Duration::from_secs(60),
         resources: Resources::default(),

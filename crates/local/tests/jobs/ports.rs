@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use towline_core::id::JobId;
 use towline_core::job::Outcome;
 use towline_core::runner::{Runner, parse_exit, parse_place, render};
+use towline_core::spec::{Bind, ServiceSpec};
 
 use crate::bench::{Bench, PATIENCE, SERVER, get, kill, processes, spec};
 
@@ -92,6 +93,44 @@ async fn the_place_is_where_the_server_listens() {
         assert_eq!((place.host.as_str(), place.loopback), (host, loopback), "{bind}");
         assert!(get(&place).contains("404"), "{bind}");
         bench.cancel(&job).await;
+    }
+}
+
+#[tokio::test]
+async fn a_private_service_is_told_its_address_in_two_ways() {
+    let by_variable = ["sh", "-c", "exec python3 -m http.server \"$PORT\" --bind \"$HOST\""];
+    let by_word = ["python3", "-m", "http.server", "{port}", "--bind", "{host}"];
+    for (bind, command) in
+        [(Bind::Loopback, &by_word[..]), (Bind::Loopback, &by_variable), (Bind::All, &by_word)]
+    {
+        let bench = Bench::new();
+        let job = bench.submit(&ServiceSpec { bind, ..spec(command) }).await;
+        let place = bench.place(&job).await;
+        assert_eq!(
+            (place.host.as_str(), place.loopback),
+            ("127.0.0.1", true),
+            "nobody else needs to reach it"
+        );
+        assert!(get(&place).contains("404"));
+        bench.cancel(&job).await;
+    }
+}
+
+#[tokio::test]
+async fn a_private_service_that_others_reach_is_ended_before_its_place_is_told() {
+    for address in ["0.0.0.0", "::", "127.0.0.1,0.0.0.0"] {
+        let bench = Bench::new();
+        let listen = "import signal,socket,sys
+for address in sys.argv[2].split(','):
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    globals()[address] = socket.create_server((address, int(sys.argv[1])), family=family, reuse_port=True)
+signal.pause()";
+        let command = ["python3", "-c", listen, "{port}", address];
+        let job = bench.submit(&ServiceSpec { bind: Bind::Loopback, ..spec(&command) }).await;
+        assert_eq!(bench.end(&job).await.exit.unwrap().code, 1, "{address}");
+        let log = bench.log().await;
+        assert!(log.contains("of *, where other users reach it, and was ended"), "{address}: {log}");
+        assert!(!bench.file("place.json").exists());
     }
 }
 

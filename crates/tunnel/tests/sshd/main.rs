@@ -8,6 +8,7 @@ mod diagnose;
 mod harness;
 mod left_over;
 mod login;
+mod nodes;
 mod probe;
 mod reach;
 mod scale;
