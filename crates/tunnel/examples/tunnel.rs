@@ -1,4 +1,4 @@
-//! Opens a forward to a server behind an SSH host, asks it over HTTP, and closes everything again.
+//! Opens a forward to a server behind an SSH host, uses it over HTTP, heals it after its connection was lost, and closes it.
 //!
 //! ```text
 //! cargo run -p towline-tunnel --example tunnel -- login.example.org c1:8000 /health
@@ -8,12 +8,14 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline_core::job::Place;
-use towline_core::ports::{Probe, RemoteShell, ShellScript, Tunnels};
-use towline_tunnel::{HttpProbe, Master, MasterConfig, SshShell, SshTunnels};
+use towline_tunnel::{
+    Forward, HttpProbe, Master, MasterConfig, RemoteShell as _, ShellScript, Side, SshShell,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -23,27 +25,54 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let path = rest.first().map_or("/", String::as_str);
     let (host, port) = target.rsplit_once(':').ok_or("the target needs a port, as in c1:8000")?;
-    let place =
-        Place { host: host.to_owned(), port: port.parse()?, pid: 0, listening: true, loopback: false };
 
     // A short path of this user's own; a program that stays would take `$XDG_RUNTIME_DIR`.
     let user = rustix::process::geteuid().as_raw();
     let control_dir = std::env::temp_dir().join(format!("towline-example-{user}"));
     let master = Arc::new(Master::new(MasterConfig::new(ssh_host, control_dir))?);
 
-    let shell = SshShell::new(Arc::clone(&master));
     let script = ShellScript { text: "hostname".to_owned(), deadline: Duration::from_secs(20) };
-    let output = shell.run(&script).await?;
+    let output = SshShell::new(Arc::clone(&master)).run(&script).await?;
     println!("logged in to {}", String::from_utf8_lossy(&output.stdout).trim());
 
-    let tunnels = SshTunnels::new(Arc::clone(&master));
-    let service = "0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b".parse()?;
-    let tunnel = tunnels.open(service, &place, None, None).await?;
-    println!("{} leads to {target}", tunnel.url());
-    println!("GET {path}: {:?}", HttpProbe::default().ping(&tunnel, path).await);
+    let forward = master.forward(host, port.parse()?, None).await?;
+    println!("{} leads to {forward}", forward.url());
+    look(&forward, path).await?;
 
-    tunnels.close(&tunnel).await?;
+    // Whatever happens to the connection: here it is ended, and the forward with it.
+    master.stop().await?;
+    look(&forward, path).await?;
+    let forward = master.heal(&forward).await?;
+    println!("healed: {} again", forward.url());
+    look(&forward, path).await?;
+
+    forward.close().await?;
     master.stop().await?;
     println!("closed");
     Ok(())
+}
+
+/// Asks whether the server answers, and gets the first line if it does.
+async fn look(forward: &Forward, path: &str) -> Result<(), Box<dyn Error>> {
+    match HttpProbe::default().look(forward, path).await {
+        Ok(()) => println!("GET {path}: {}", first_line(forward, path)?),
+        Err(miss) => {
+            let side = match miss.side {
+                Side::ThisMachine => "this machine",
+                Side::SshHost => "the SSH host",
+                Side::FarSide => "the far side",
+            };
+            println!("GET {path}: {miss} ({side})");
+        }
+    }
+    Ok(())
+}
+
+/// What any program does with the local port.
+fn first_line(forward: &Forward, path: &str) -> Result<String, Box<dyn Error>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", forward.local_port()))?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
 }

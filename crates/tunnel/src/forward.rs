@@ -9,15 +9,18 @@ use openssh::{Error, ForwardType, Socket};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use crate::error::SshError;
 use crate::mux::{refusal, session};
 
 /// How long a master may take to open or close a forward; it needs no network for that.
 const LOCAL_ANSWER: Duration = Duration::from_secs(5);
 
-/// A forward from `127.0.0.1:local` to `host:port` as seen from the host behind the master. All that is needed to open,
-/// find and close it, in this process or another.
+/// A forward from a port of 127.0.0.1 to a host and port as seen from the host behind a [`Master`](crate::Master). All that
+/// is needed to find and close it, in this process or another.
+///
+/// It belongs to the master: it outlives this value and this process, and ends with the master or when it is closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Forward {
+pub struct Forward {
     /// The master's control socket.
     pub(crate) control: String,
     /// Local port.
@@ -33,29 +36,59 @@ pub(crate) struct Forward {
 
 /// Why a forward was not opened or closed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ForwardError {
+#[non_exhaustive]
+pub enum ForwardError {
+    /// Another program listens on the local port.
     #[error("local port {port} is taken")]
-    PortTaken { port: u16 },
+    PortTaken {
+        /// The port.
+        port: u16,
+    },
+    /// This user may not listen on the local port.
     #[error("local port {port} cannot be listened on")]
     PortRefused {
+        /// The port.
         port: u16,
+        /// Why.
         #[source]
         source: io::Error,
     },
+    /// No local port is free.
+    #[error("no free local port was found")]
+    NoPort,
+    /// That is no place to connect to.
+    #[error("{host:?} port {port} is no place to connect to")]
+    BadTarget {
+        /// The host as given.
+        host: String,
+        /// The port as given.
+        port: u16,
+    },
+    /// The text is no handle of a forward.
+    #[error("the handle of a forward cannot be read")]
+    BadHandle(#[source] serde_json::Error),
+    /// There is no master, and none could be launched.
+    #[error("failed to log in for a forward")]
+    Login(#[source] SshError),
+    /// The master gave no answer; it may have done it.
     #[error("the ssh master did not do it within {} s", LOCAL_ANSWER.as_secs())]
     Late,
+    /// The master refused, or has gone.
     #[error("the ssh master did not do it")]
     Master(#[source] Error),
 }
 
 impl Forward {
     /// Reads what [`Self::handle`] wrote.
-    pub(crate) fn from_handle(handle: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(handle)
+    ///
+    /// # Errors
+    /// [`ForwardError::BadHandle`] for any other text.
+    pub fn from_handle(handle: &str) -> Result<Self, ForwardError> {
+        serde_json::from_str(handle).map_err(ForwardError::BadHandle)
     }
 
-    /// The forward as one line of text.
-    pub(crate) fn handle(&self) -> String {
+    /// The forward as one line of text, by which any process of this user can close it. Holds no secret.
+    pub fn handle(&self) -> String {
         // Nothing in it can fail to be written.
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -87,8 +120,11 @@ impl Forward {
     }
 
     /// Closes it: the port is free afterwards, while connections through it live on. Done at once if it is not open
-    /// or its master has gone.
-    pub(crate) async fn close(&self) -> Result<(), ForwardError> {
+    /// or its master has gone. If dropped, it may be closed.
+    ///
+    /// # Errors
+    /// [`ForwardError::Late`] and [`ForwardError::Master`] if it may still be open.
+    pub async fn close(&self) -> Result<(), ForwardError> {
         match self.ask_to_close().await {
             // A master that dies while it is asked is gone when it is asked again.
             Err(ForwardError::Master(error)) if has_gone(&error) => self.ask_to_close().await,

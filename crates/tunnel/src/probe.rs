@@ -14,6 +14,7 @@ use towline_core::ports::Probe;
 use crate::forward::Forward;
 use crate::http::{Reply, get};
 use crate::route::{Cause, Route};
+use crate::side::{Found, Miss, Side};
 
 /// How often a cut connection is tried again to learn why. Others that are cut at the same moment blur the answer.
 const WATCHES: usize = 10;
@@ -57,11 +58,22 @@ impl HttpProbe {
         Arc::clone(routes.entry(control.to_owned()).or_insert_with(|| Arc::new(Route::new(control))))
     }
 
+    /// Sends one GET of `path` through a forward. As a ping does, and says which side is to blame for anything but a 2xx.
+    ///
+    /// # Errors
+    /// [`Miss`] for whatever else came back, or did not.
+    pub async fn look(&self, forward: &Forward, path: &str) -> Result<(), Miss> {
+        let Ok(path) = path.parse::<PathAndQuery>() else {
+            return Err(Miss { side: Side::ThisMachine, what: bad_path(path) });
+        };
+        self.ping_through(forward, &path).await.into_result()
+    }
+
     /// Pings through a forward.
-    async fn ping_through(&self, forward: &Forward, path: &PathAndQuery) -> Echo {
+    async fn ping_through(&self, forward: &Forward, path: &PathAndQuery) -> Found {
         let route = self.route(&forward.control);
         if !route.is_up().await {
-            return no_route("no ssh master answers");
+            return Found::no_route(Side::ThisMachine, "no ssh master answers");
         }
         let began = Instant::now();
         match self.get_local(forward, path).await {
@@ -72,7 +84,7 @@ impl HttpProbe {
     }
 
     /// Pings while nobody else of this process asks the same log, and again if other pings were cut meanwhile.
-    async fn ping_watched(&self, route: &Route, forward: &Forward, path: &PathAndQuery) -> Echo {
+    async fn ping_watched(&self, route: &Route, forward: &Forward, path: &PathAndQuery) -> Found {
         for _ in 0..WATCHES {
             let watch = route.watch_log().await;
             let began = Instant::now();
@@ -84,33 +96,41 @@ impl HttpProbe {
                 }
             };
             match watch.cause() {
-                Cause::Refused => return Echo::Silent(format!("{} refused the connection", place(forward))),
+                Cause::Refused => return Found::Silence(format!("{forward} refused the connection")),
                 Cause::OutOfReach(words) => {
                     let from = match &forward.node {
                         Some(node) => format!("node {node}"),
                         None => "the ssh host".to_owned(),
                     };
-                    return no_route(format!("{} cannot be reached from {from}: {words}", place(forward)));
+                    let side = if is_tried(&words) { Side::FarSide } else { Side::SshHost };
+                    return Found::no_route(
+                        side,
+                        format!("{forward} cannot be reached from {from}: {words}"),
+                    );
                 }
-                Cause::Untold if route.is_answered_since(began).await => return Echo::Silent(cut(&error)),
-                Cause::Untold => return no_route("the connection to the ssh host broke"),
-                Cause::Unknowable => return no_route(UNKNOWABLE),
+                Cause::Untold if route.is_answered_since(began).await => return Found::Silence(cut(&error)),
+                Cause::Untold => {
+                    return Found::no_route(Side::SshHost, "the connection to the ssh host broke");
+                }
+                Cause::Unknowable => return Found::no_route(Side::ThisMachine, UNKNOWABLE),
                 Cause::Mixed => {}
             }
         }
-        no_route("the connection was cut, and it could not be told why")
+        Found::no_route(Side::SshHost, "the connection was cut, and it could not be told why")
     }
 
     /// Reads any reply through a forward but a cut connection.
-    async fn read(&self, reply: Reply, route: &Route, forward: &Forward, began: Instant) -> Echo {
+    async fn read(&self, reply: Reply, route: &Route, forward: &Forward, began: Instant) -> Found {
         match reply {
             Reply::Status(_) | Reply::Garbled(_) | Reply::Cut(_) => read_plain(reply, self.deadline),
-            Reply::NoConnection(error) => no_route(format!("local port {}: {error}", forward.local)),
+            Reply::NoConnection(error) => {
+                Found::no_route(Side::ThisMachine, format!("local port {}: {error}", forward.local))
+            }
             Reply::NeverConnected | Reply::Silence => {
                 if route.is_answered_since(began).await {
                     silence(self.deadline)
                 } else {
-                    no_route("the ssh host does not answer")
+                    Found::no_route(Side::SshHost, "the ssh host does not answer")
                 }
             }
         }
@@ -132,30 +152,33 @@ impl Default for HttpProbe {
 impl Probe for HttpProbe {
     async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
         let Ok(path) = path.parse::<PathAndQuery>() else {
-            return no_route(format!("{path:?} is no path for a GET"));
+            return Echo::NoRoute(bad_path(path));
         };
         let Some(handle) = &tunnel.handle else {
-            return read_plain(get(&tunnel.host, tunnel.port, &path, self.deadline).await, self.deadline);
+            return read_plain(get(&tunnel.host, tunnel.port, &path, self.deadline).await, self.deadline)
+                .into();
         };
         match Forward::from_handle(handle) {
-            Ok(forward) => self.ping_through(&forward, &path).await,
-            Err(error) => no_route(format!("the tunnel's handle cannot be read: {error}")),
+            Ok(forward) => self.ping_through(&forward, &path).await.into(),
+            Err(error) => Echo::NoRoute(format!("the tunnel's handle cannot be read: {error}")),
         }
     }
 }
 
 /// Reads a reply that came straight from the server's host.
-fn read_plain(reply: Reply, deadline: Duration) -> Echo {
+fn read_plain(reply: Reply, deadline: Duration) -> Found {
     match reply {
-        Reply::Status(status) if status.is_success() => Echo::Answered,
-        Reply::Status(status) => Echo::Silent(format!("HTTP status {}", status.as_u16())),
+        Reply::Status(status) if status.is_success() => Found::Answer,
+        Reply::Status(status) => Found::Silence(format!("HTTP status {}", status.as_u16())),
         Reply::NoConnection(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Echo::Silent("connection refused".to_owned())
+            Found::Silence("connection refused".to_owned())
         }
-        Reply::NoConnection(error) => no_route(format!("no connection: {error}")),
-        Reply::NeverConnected => no_route(format!("no connection within {} s", deadline.as_secs_f32())),
-        Reply::Cut(error) => Echo::Silent(cut(&error)),
-        Reply::Garbled(error) => Echo::Silent(format!("the answer is not HTTP: {error}")),
+        Reply::NoConnection(error) => Found::no_route(Side::FarSide, format!("no connection: {error}")),
+        Reply::NeverConnected => {
+            Found::no_route(Side::FarSide, format!("no connection within {} s", deadline.as_secs_f32()))
+        }
+        Reply::Cut(error) => Found::Silence(cut(&error)),
+        Reply::Garbled(error) => Found::Silence(format!("the answer is not HTTP: {error}")),
         Reply::Silence => silence(deadline),
     }
 }
@@ -164,14 +187,18 @@ fn cut(error: &hyper::Error) -> String {
     format!("the connection was closed without an answer: {error}")
 }
 
-fn silence(deadline: Duration) -> Echo {
-    Echo::Silent(format!("no answer within {} s", deadline.as_secs_f32()))
+fn silence(deadline: Duration) -> Found {
+    Found::Silence(format!("no answer within {} s", deadline.as_secs_f32()))
 }
 
-fn no_route(why: impl Into<String>) -> Echo {
-    Echo::NoRoute(why.into())
+fn bad_path(path: &str) -> String {
+    format!("{path:?} is no path for a GET")
 }
 
-fn place(forward: &Forward) -> String {
-    format!("{}:{}", forward.node.as_ref().unwrap_or(&forward.host), forward.port)
+/// Whether the SSH host has tried to connect, by the words of its refusal: it has not if it permits no forwarding, or does
+/// not know the name.
+fn is_tried(words: &str) -> bool {
+    words
+        .strip_prefix("connect failed: ")
+        .is_some_and(|why| !why.contains("known") && !why.contains("resolution"))
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -147,9 +148,8 @@ impl SshTunnels {
     /// Closes a forward, and the master of its node if nothing leads through that any more.
     async fn shut(&self, forward: &Forward) -> Result<(), TunnelError> {
         let of_node = forward.node.as_deref().and_then(|node| self.nodes.node(node).ok());
-        let Some(node) = of_node.filter(|node| control(&node.master) == forward.control) else {
-            return forward.close().await.map_err(failure);
-        };
+        let is_ours = |node: &Arc<Node>| node.master.files.socket == Path::new(&forward.control);
+        let Some(node) = of_node.filter(is_ours) else { return forward.close().await.map_err(failure) };
         let _turn = node.turn.lock().await;
         if !node.master.files.socket.exists() {
             return Ok(());

@@ -77,8 +77,9 @@ impl TunnelsBench for Host {
 }
 
 /// How many TCP ports a process listens on, see proc_net_tcp in Linux's documentation.
-fn listeners(pid: u32) -> usize {
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+pub(crate) fn listeners(pid: u32) -> usize {
+    // A process that has ended listens nowhere.
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let sockets: BTreeSet<String> =
         open.filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.to_str()?.to_owned())).collect();
     let table = fs::read_to_string("/proc/net/tcp").unwrap() + &fs::read_to_string("/proc/net/tcp6").unwrap();

@@ -239,11 +239,17 @@ fn descendants(pid: u32) -> Vec<u32> {
 
 /// The process group of a process that has `words` on its command line, if there is one.
 pub(crate) fn process_group_of(words: &str) -> Option<u32> {
-    let says = |pid| {
+    let pid = processes_with(words).next()?;
+    processes().find(|it| it.pid == pid).map(|it| it.group)
+}
+
+/// The processes that have `words` on their command line.
+pub(crate) fn processes_with(words: &str) -> impl Iterator<Item = u32> {
+    let says = move |pid: u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).replace('\0', " ").contains(words)
     };
-    processes().find(|it| says(it.pid)).map(|it| it.group)
+    processes().map(|it| it.pid).filter(move |pid| says(*pid))
 }
 
 struct Process {

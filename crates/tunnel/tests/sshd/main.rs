@@ -9,6 +9,7 @@ mod harness;
 mod left_over;
 mod login;
 mod nodes;
+mod plain;
 mod probe;
 mod reach;
 mod scale;
