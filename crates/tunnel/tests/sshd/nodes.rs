@@ -204,9 +204,14 @@ async fn a_hung_login_is_replaced_beneath_its_nodes() {
     let web = Web::saying(ok("hello")).await;
     let (tunnels, login) = (cluster.tunnels(), cluster.master());
     let first = open(&tunnels, &on("node-1", &web), None).await;
-    signal_process("-STOP", login.pid().await.unwrap().unwrap());
-    let second = tunnels.open(service(), &on("node-1", &web), None, Some(&first)).await.unwrap();
+    let hung = login.pid().await.unwrap().unwrap();
+    signal_process("-STOP", hung);
+    // Another process: one that has just found the master alive does not ask it again.
+    let second = cluster.tunnels().open(service(), &on("node-1", &web), None, Some(&first)).await;
+    signal_process("-CONT", hung);
+    let second = second.unwrap();
     assert_eq!((second.port, fetch(second.port).await.unwrap().as_str()), (first.port, "hello"));
+    assert_eq!((cluster.login.logins(), cluster.node.logins()), (2, 2));
 }
 
 #[tokio::test]
