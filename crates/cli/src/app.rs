@@ -42,9 +42,6 @@ pub(crate) enum Pace {
     Now,
 }
 
-/// How long a cluster that was out of reach may take to let somebody in again before it counts as away still.
-const BACK: Duration = Duration::from_secs(2);
-
 /// What a look at all unfinished services came to.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed {
@@ -285,7 +282,7 @@ impl App {
         let now = self.now();
         let waits =
             |service: &Service| service.life.doubt.as_ref().is_some_and(|it| it.not_before(now).is_some());
-        let at_once = pace == Pace::Now || services.iter().any(waits) && target.way.is_back(BACK).await;
+        let at_once = pace == Pace::Now || services.iter().any(waits) && target.way.is_back().await;
         Ok(if at_once { target.engine.urgent() } else { target.engine })
     }
 }

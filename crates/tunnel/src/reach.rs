@@ -15,6 +15,10 @@ use crate::words::{is_unanswered, read_failure};
 /// that a network is back.
 const ANSWER: Duration = Duration::from_secs(4);
 
+/// The same for a host that was out of reach at the last login, and is asked again and again: `ssh` must end by itself for
+/// its words to tell the next one so.
+const ANSWER_AGAIN: Duration = Duration::from_secs(2);
+
 /// How often it is tried anew before a host counts as out of reach, each time with twice the patience.
 const TRIES: u32 = 2;
 
@@ -22,11 +26,12 @@ const TRIES: u32 = 2;
 const TOO_LATE: Duration = Duration::from_secs(1);
 
 /// Logs in as [`launch`] does, within the time for a login. A host that does not answer at all is out of reach after 12 s,
-/// and after 4 s if it was so at the last login; one that is slow has the whole time.
+/// and after 2 s if it was so at the last login; one that is slow has the whole time.
 pub(crate) async fn reach(config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
-    let tries = if is_out_of_reach(config, files) { 1 } else { TRIES };
+    let is_known = is_out_of_reach(config, files);
+    let (mut patience, tries) = if is_known { (ANSWER_AGAIN, 1) } else { (ANSWER, TRIES) };
     let until = Instant::now() + config.connect_timeout;
-    let (mut patience, mut unanswered) = (ANSWER, 0);
+    let mut unanswered = 0;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let answer = (patience < left).then_some(patience);

@@ -20,8 +20,8 @@ const LOG_LINES: u32 = 15;
 /// How long those lines may take to come.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it is looked for whether a cluster is back that was out of reach, and how long a login to it may take.
-const BACK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often it is looked for whether a cluster is back that was out of reach.
+const BACK: Duration = Duration::from_secs(1);
 
 /// How waiting for a service came out.
 pub(super) enum Followed {
@@ -71,10 +71,9 @@ pub(super) async fn follow(
 
 /// Returns once a cluster is back that was out of reach.
 async fn back(way: &Way) {
-    let (pause, patience) = BACK;
     loop {
-        tokio::time::sleep(pause).await;
-        if way.is_back(patience).await {
+        tokio::time::sleep(BACK).await;
+        if way.is_back().await {
             return;
         }
     }

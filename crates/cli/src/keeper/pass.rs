@@ -15,9 +15,6 @@ use super::news::{Event, News};
 use crate::app::App;
 use crate::exit::Outcome;
 
-/// How long a cluster that was away may take to let somebody in again, at each try.
-const LOGIN: Duration = Duration::from_secs(30);
-
 /// How long a login that was refused is not tried again. Hosts bar those who try often: `fail2ban` counts five in ten
 /// minutes.
 const REFUSED: Duration = Duration::from_secs(600);
@@ -235,7 +232,7 @@ async fn pass(app: &App, task: Task) -> Passed {
     let asked: BTreeSet<ServiceId> = services.iter().map(|service| service.id).collect();
     let look = async {
         let target = app.target(&profile).await?;
-        let is_back = is_lost && !at_once && target.way.is_back(LOGIN).await;
+        let is_back = is_lost && !at_once && target.way.is_back().await;
         if is_back {
             suspects.clone_from(&asked);
         }
