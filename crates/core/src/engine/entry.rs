@@ -2,7 +2,8 @@
 
 use super::error::EngineError;
 use crate::lifecycle::{
-    Action, Echo, Fact, Job, Life, Phase, Refusal, Request, Status, Submission, Tunnel, TunnelFact,
+    Action, Echo, Fact, Job, Life, Phase, PingRecord, Refusal, Request, Status, Submission, Tunnel,
+    TunnelFact,
 };
 use crate::ports::Change;
 use crate::service::{Event, Service};
@@ -105,12 +106,12 @@ impl Entry {
         if self.is_companion {
             return Vec::new();
         }
-        let mut planned = self.plan(self.service.life.clone(), now);
+        let mut planned = self.plan(&self.service.life, now);
         let is_told = self.surveyed || self.service.life.looked_at.is_some_and(|at| self.is_news(at, now));
         if is_told {
             planned.retain(|action| *action != Action::Survey);
         } else if planned.contains(&Action::Survey) && self.service.status() == Status::Healthy {
-            let anticipated = self.plan(self.if_verified(now), now).into_iter();
+            let anticipated = self.plan(&self.if_verified(now), now).into_iter();
             let ways =
                 anticipated.filter(|action| matches!(action, Action::Open { .. } | Action::Ping { .. }));
             planned.extend(ways);
@@ -155,13 +156,12 @@ impl Entry {
     /// What is to be done at `now` for such a life. A server that was asked in vain in this turn, or by others for whom
     /// this one has waited, is not asked again before anything else is known, however long that took: the scheduler is to
     /// be asked.
-    fn plan(&self, mut life: Life, now: Timestamp) -> Vec<Action> {
+    fn plan(&self, life: &Life, now: Timestamp) -> Vec<Action> {
         let asked = self.service.life.ping.as_ref().map(|ping| ping.at);
         let is_told = self.in_vain || asked.is_some_and(|at| self.is_news(at, now));
-        if let (true, Some(ping)) = (is_told, &mut life.ping) {
-            ping.at = now;
-        }
-        life.plan(now).actions
+        let Some(ping) = life.ping.as_ref().filter(|_| is_told) else { return life.plan(now).actions };
+        let ping = PingRecord { at: now, ..ping.clone() };
+        Life { ping: Some(ping), ..life.clone() }.plan(now).actions
     }
 
     /// A status that was left and reached again between two records was never left.

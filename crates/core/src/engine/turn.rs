@@ -134,13 +134,15 @@ impl Engine {
             None => None,
         };
         let began = self.clock.now();
-        if !entries.iter().any(|entry| entry.due(began).contains(&Action::Survey)) {
+        let asks: Vec<bool> =
+            entries.iter().map(|entry| !entry.gone && entry.due(began).contains(&Action::Survey)).collect();
+        if !asks.contains(&true) {
             return Ok(());
         }
         let mut subjects = Vec::new();
         for (index, entry) in entries.iter_mut().enumerate() {
-            let asks = entry.due(began).contains(&Action::Survey) || pinged.contains(&index);
-            if entry.may_be_asked_after() && (asks || entry.is_helped_by_a_survey(began)) {
+            let is_meant = asks[index] || pinged.contains(&index) || entry.is_helped_by_a_survey(began);
+            if is_meant && entry.may_be_asked_after() {
                 entry.surveyed = true;
                 subjects.push(subject(&entry.service));
             }
