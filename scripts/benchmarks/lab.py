@@ -79,6 +79,11 @@ class Lab:
         login = ["--host", "login", "--user", "alice", "--ssh-config", config, "--home", f"~/{self.remote}"]
         self.run("profile", "add", "lab", *login)
 
+    def unlock(self):
+        """Lets others use the cluster."""
+        self.lock.close()
+        self.lock = None
+
     def make_key(self):
         """Makes a key by which this lab's logins are told from others', and gives a configuration of ssh with it."""
         key = self.dir / "key"

@@ -8,26 +8,36 @@ from statistics import median
 
 from .cases import MEMORY
 from .measure import AT_ONCE, machine
+from .streams import LATENCY, THROUGHPUT
 
-MARK = "<!-- scripts/bench refresh -->"
+
+def mark(verb):
+    """What stands before and after the part of the page that this subcommand makes."""
+    return f"<!-- scripts/bench {verb} -->"
 
 
-def render(cases, versions, command):
+def render(verb, tables, versions, command):
     """The part of the page that is made anew by each run."""
     load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
-    refreshes = [case for case in cases if case.healthy or case.pending]
-    others = [case for case in cases if case not in refreshes]
     lines = [
-        MARK,
+        mark(verb),
         f"`{command}`, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}: {versions}; {machine()};"
         f" load at the end {load}. Medians, in brackets the least and the greatest.",
-        "",
-        *table(refreshes, REFRESH),
-        "",
-        *table(others, OTHERS),
-        MARK,
+        *(line for rows in tables for line in ("", *rows)),
+        mark(verb),
     ]
     return "\n".join(lines) + "\n"
+
+
+def refreshes(cases):
+    """The tables of `scripts/bench refresh`."""
+    of_services = [case for case in cases if case.healthy or case.pending]
+    return [table(of_services, REFRESH), table([case for case in cases if case not in of_services], OTHERS)]
+
+
+def tunnels(kinds, healings):
+    """The tables of `scripts/bench tunnel`."""
+    return [table(kinds, STREAMS), *([table(healings, HEALING)] if healings else [])]
 
 
 def table(cases, columns):
@@ -142,9 +152,40 @@ OTHERS = [
 ]
 
 
-def put(text, path):
+def in_unit(kind, numbers):
+    return middle(numbers, 1, 2 if kind.unit == "ms" else 0) + (f" {kind.unit}" if kind.unit else "")
+
+
+def times_plain(kind):
+    """Of each turn: how many times as much as a plain `ssh -L`."""
+    return [ours / plain for ours, plain in zip(kind.ours, kind.plain, strict=True)]
+
+
+def stream_verdict(kind):
+    times = median(times_plain(kind))
+    wish, kept = (f"≥ {THROUGHPUT} ×", times >= THROUGHPUT) if kind.is_throughput else (f"≤ {LATENCY} ×", times <= LATENCY)
+    return f"{wish}: **{'holds' if kept else 'does not hold'}**"
+
+
+STREAMS = [
+    ("", lambda kind: kind.name),
+    ("through Towline's tunnel", lambda kind: in_unit(kind, kind.ours)),
+    ("through `ssh -L`", lambda kind: in_unit(kind, kind.plain)),
+    ("ratio", lambda kind: middle(times_plain(kind), 1, 2)),
+    ("budget", stream_verdict),
+]
+
+HEALING = [
+    ("what broke", lambda healing: healing.fault),
+    ("who looked", lambda healing: healing.by),
+    ("healed after, s", lambda healing: healing.took),
+    ("longest request meanwhile, s", lambda healing: healing.longest),
+]
+
+
+def put(text, path, verb):
     """Replaces the part of the page between the marks, or makes the page."""
     path = Path(path)
     page = path.read_text() if path.exists() else ""
-    between = re.compile(f"{re.escape(MARK)}.*{re.escape(MARK)}\n", re.DOTALL)
+    between = re.compile(f"{re.escape(mark(verb))}.*{re.escape(mark(verb))}\n", re.DOTALL)
     path.write_text(between.sub(lambda _: text, page) if between.search(page) else page + text)
