@@ -161,6 +161,8 @@ async fn connect(
         .busy_timeout(patience)
         .synchronous(SqliteSynchronous::Normal)
         .pragma("temp_store", "memory")
+        // In KiB: a ledger is read from end to end, once, and what is read is kept elsewhere.
+        .pragma("cache_size", "-128")
         .disable_statement_logging();
     let pool = SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
