@@ -35,6 +35,16 @@ async fn poll_times<F: Future>(times: usize, future: F) -> Option<F::Output> {
     .await
 }
 
+/// Lets a future run so long, and drops it unless it was done by then: between two of its polls as well.
+async fn run_for<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+    let over = tokio::task::spawn_blocking(move || std::thread::sleep(time));
+    tokio::select! {
+        biased;
+        _ = over => None,
+        output = future => Some(output),
+    }
+}
+
 async fn pid(master: &Master) -> u32 {
     master.pid().await.unwrap().unwrap()
 }
@@ -149,8 +159,13 @@ async fn an_opening_that_is_dropped_at_any_point_leaves_no_listener() {
     drop(master.session().await.unwrap());
     let of_master = pid(&master).await;
     let (mut dropped, mut done) = (0, 0);
-    for times in 0..POINTS {
-        match poll_times(times, master.forward("127.0.0.1", web.port, None)).await {
+    for point in 0..2 * POINTS {
+        // A forward takes some hundred microseconds.
+        let (times, time) = (point / 2, Duration::from_micros(25 * point as u64));
+        let opening = master.forward("127.0.0.1", web.port, None);
+        let opened =
+            if point % 2 == 0 { poll_times(times, opening).await } else { run_for(time, opening).await };
+        match opened {
             Some(forward) => {
                 done += 1;
                 let forward = forward.unwrap();
