@@ -99,8 +99,7 @@ pub(super) async fn keep(app: &App, args: &KeepArgs) -> Outcome<()> {
         kept = kept => return kept,
         told = told_to_leave => told?,
     }
-    let open: usize = keeper.known.profiles().iter().map(|profile| keeper.known.tunnels(profile).len()).sum();
-    let left = match open {
+    let left = match keeper.known.standing() {
         0 => "no tunnel is open".to_owned(),
         1 => "the tunnel stays open".to_owned(),
         many => format!("the {many} tunnels stay open"),

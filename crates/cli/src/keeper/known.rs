@@ -44,6 +44,12 @@ impl Known {
         living.filter_map(|service| Some((service.id, service.life.open_tunnel()?.clone()))).collect()
     }
 
+    /// How many tunnels stand.
+    pub(crate) fn standing(&self) -> usize {
+        let wanted = self.profiles().into_iter().flat_map(|profile| self.tunnels(&profile));
+        wanted.filter(|(id, _)| !self.broken.contains_key(id)).count()
+    }
+
     /// The services of a profile whose tunnels do not stand.
     pub(crate) fn broken(&self, profile: &str) -> BTreeSet<ServiceId> {
         let of_profile = self.of_profile(profile).map(|service| service.id);
@@ -102,7 +108,7 @@ impl Known {
     pub(crate) fn cluster_found(&mut self, profile: &str, why: Option<String>) -> Option<News> {
         match (why, self.lost.contains_key(profile)) {
             (Some(why), false) => {
-                let message = format!("no news: {why}; it is tried again and again");
+                let message = format!("no news: {why}");
                 self.lost.insert(profile.to_owned(), why);
                 Some(News::of_profile(Event::ClusterLost, profile, message))
             }
