@@ -2,7 +2,7 @@
 # Debian packages: what is missing is named, installed without starting any service, and stays.
 
 PACKAGES=(slurmctld slurmd slurmdbd slurm-client munge mariadb-server-core openssh-server openssh-client
-    iproute2 nftables python3 procps)
+    iproute2 nftables python3 procps tcsh fish)
 MODEL_PACKAGES=(python3-venv)
 
 POLICY=/usr/sbin/policy-rc.d

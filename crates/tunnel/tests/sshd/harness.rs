@@ -35,6 +35,10 @@ impl Sshd {
 
     /// One with more lines in its configuration, which count before the usual ones.
     pub(crate) fn start_with(settings: &str) -> Option<Self> {
+        Self::start_instead(settings, &[])
+    }
+
+    fn start_instead(settings: &str, instead: &[(&str, String)]) -> Option<Self> {
         if !Path::new(SSHD).exists() {
             println!("skipped: {SSHD} is not installed");
             return None;
@@ -51,25 +55,41 @@ impl Sshd {
             assert!(made.unwrap().success());
         }
         fs::copy(dir.path().join("user.pub"), dir.path().join("authorized_keys")).unwrap();
-        let (daemon, port) = (0..5).find_map(|_| listen(dir.path(), settings)).expect("sshd does not start");
+        let (daemon, port) =
+            (0..5).find_map(|_| listen(dir.path(), settings, instead)).expect("sshd does not start");
         let sshd = Self { dir, daemon, port };
         sshd.know_host_key("host");
         sshd.configure("");
         Some(sshd)
     }
 
-    /// One that wants `methods` besides whatever a key is good for, where "secret" is the password and the code of the
-    /// current user. That takes root: the files in which they stand are replaced in a mount namespace of its own.
+    /// One that wants `methods`, where "secret" is the password and the code of root. Only root can have another password.
     pub(crate) fn start_asking(methods: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root can give a user another password");
+            println!("skipped: only root can have another password");
             return None;
         }
-        Self::start_with(&format!(
+        let shadow = with_root("/etc/shadow", |fields| SECRET.clone_into(&mut fields[1]));
+        let pam =
+            "auth required pam_unix.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
+        let settings = format!(
             "AuthenticationMethods {methods}\nPasswordAuthentication yes\nKbdInteractiveAuthentication yes\n\
              PermitRootLogin yes\nUsePAM {}\nLoginGraceTime 60",
             if methods.contains("keyboard") { "yes" } else { "no" }
-        ))
+        );
+        Self::start_instead(&settings, &[("/etc/shadow", shadow), ("/etc/pam.d/sshd", pam.to_owned())])
+    }
+
+    /// One for which that program is root's login shell.
+    pub(crate) fn start_with_shell(shell: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() || !Path::new(shell).exists() {
+            println!(
+                "skipped: {shell} is not installed, or this is not root, who alone can have another login shell"
+            );
+            return None;
+        }
+        let passwd = with_root("/etc/passwd", |fields| shell.clone_into(&mut fields[6]));
+        Self::start_instead("", &[("/etc/passwd", passwd)])
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -171,7 +191,7 @@ impl Drop for Sshd {
 }
 
 /// Starts sshd on some port. `HOME` is a directory without start-up files: the user's own may be slow or noisy.
-fn listen(dir: &Path, settings: &str) -> Option<(Child, u16)> {
+fn listen(dir: &Path, settings: &str, instead: &[(&str, String)]) -> Option<(Child, u16)> {
     let port = free_port();
     let text = format!(
         "{settings}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\n\
@@ -181,7 +201,7 @@ fn listen(dir: &Path, settings: &str) -> Option<(Child, u16)> {
         dir = dir.display()
     );
     fs::write(dir.join("sshd_config"), text).unwrap();
-    let mut command = daemon(dir, settings.contains("PasswordAuthentication yes"));
+    let mut command = daemon(dir, instead);
     let mut daemon = command
         .arg("-D")
         .arg("-f")
@@ -203,23 +223,34 @@ fn listen(dir: &Path, settings: &str) -> Option<(Child, u16)> {
     None
 }
 
-/// sshd as it is, or one for whom "secret" is root's password.
-fn daemon(dir: &Path, has_passwords: bool) -> Command {
-    if !has_passwords {
+/// sshd, for which other files stand in the places of some of this machine's: in a mount namespace of its own.
+fn daemon(dir: &Path, instead: &[(&str, String)]) -> Command {
+    if instead.is_empty() {
         return Command::new(SSHD);
     }
-    let shadow = fs::read_to_string("/etc/shadow").unwrap();
-    let others = shadow.lines().filter(|line| !line.starts_with("root:"));
-    let root = format!("root:{SECRET}:19000:0:99999:7:::");
-    let lines: Vec<&str> = std::iter::once(root.as_str()).chain(others).collect();
-    fs::write(dir.join("shadow"), lines.join("\n") + "\n").unwrap();
-    let pam = "auth required pam_unix.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
-    fs::write(dir.join("pam"), pam).unwrap();
     let mut command = Command::new("unshare");
-    let text =
-        r#"mount --bind "$0/shadow" /etc/shadow && mount --bind "$0/pam" /etc/pam.d/sshd && exec "$@""#;
-    command.args(["--mount", "sh", "-c", text]).arg(dir).arg(SSHD);
+    let text = r#"while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@""#;
+    command.args(["--mount", "sh", "-c", text, "sh"]);
+    for (place, text) in instead {
+        let file = dir.join(place.replace('/', "-"));
+        fs::write(&file, text).unwrap();
+        command.arg(file).arg(place);
+    }
+    command.arg("--").arg(SSHD);
     command
+}
+
+/// A file of this machine with another line for root.
+fn with_root(file: &str, change: impl Fn(&mut Vec<String>)) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let line = |line: &str| {
+        let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
+        if fields[0] == "root" {
+            change(&mut fields);
+        }
+        fields.join(":") + "\n"
+    };
+    text.lines().map(line).collect()
 }
 
 pub(crate) fn free_port() -> u16 {

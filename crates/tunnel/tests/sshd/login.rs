@@ -205,6 +205,20 @@ async fn a_configuration_without_control_paths_is_no_obstacle() {
 }
 
 #[tokio::test]
+async fn a_control_directory_of_somebody_else_is_refused() {
+    let Some(sshd) = Sshd::start() else { return };
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a directory away");
+        return;
+    }
+    std::fs::create_dir(sshd.path("c")).unwrap();
+    std::os::unix::fs::chown(sshd.path("c"), Some(65_534), None).unwrap();
+    let error = refusal(sshd.config()).await;
+    assert!(error.to_string().ends_with("belongs to another user"), "{error}");
+    assert_eq!(sshd.logins(), 0);
+}
+
+#[tokio::test]
 async fn a_control_path_that_is_too_long_costs_no_login() {
     let Some(sshd) = Sshd::start() else { return };
     let control_dir = sshd.path(&"d".repeat(80));

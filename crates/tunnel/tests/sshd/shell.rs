@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towline_core::ports::{RemoteShell, ShellError, ShellOutput, ShellScript};
-use towline_tunnel::{SshError, SshShell};
+use towline_tunnel::{Forwarding, SshError, SshShell, SshTunnels};
 
 use crate::harness::{Sshd, eventually, signal_process};
 
@@ -130,5 +130,28 @@ async fn more_scripts_than_sessions_wait_in_line() {
     });
     for (n, output) in futures_util::future::join_all(scripts).await {
         assert_eq!(output.stdout, format!("{n}\n").as_bytes());
+    }
+}
+
+/// In whose start-up files something is printed as well.
+#[tokio::test]
+async fn login_shells_of_all_kinds_run_scripts_and_carry_tunnels() {
+    for (shell, file) in
+        [("/bin/bash", ".bashrc"), ("/bin/tcsh", ".cshrc"), ("/usr/bin/fish", ".config/fish/config.fish")]
+    {
+        let Some(sshd) = Sshd::start_with_shell(shell) else { continue };
+        std::fs::create_dir_all(sshd.path(".config/fish")).unwrap();
+        std::fs::write(sshd.path(file), "echo Welcome to the cluster\n").unwrap();
+        let master = sshd.master();
+        let text = "printf '%s\\n' \"it's $((6 * 7)) $PPID!\" 'a\\b'\nread line || echo empty\nexit 3";
+        let output = run(&SshShell::new(master.clone()), text).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with("Welcome to the cluster\nit's 42 "), "{shell}: {said}");
+        assert!(said.ends_with("!\na\\b\nempty\n"), "{shell}: {said}");
+        assert_eq!(output.code, 3, "{shell}");
+        assert!(master.host_answers().await, "{shell}");
+        let tried = SshTunnels::new(master).try_out("127.0.0.1", sshd.port).await.unwrap();
+        assert_eq!(tried, Forwarding::Works, "{shell}");
+        assert_eq!(sshd.logins(), 1, "{shell}");
     }
 }

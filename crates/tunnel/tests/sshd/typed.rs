@@ -135,7 +135,19 @@ async fn ctrl_c_at_the_question_leaves_nothing() {
     assert_nothing_left(&sshd).await;
 }
 
-/// Ctrl-Z would stop ssh without anybody noticing.
+/// It would stop ssh without anybody noticing; so it is a letter of a password like any other.
+#[tokio::test]
+async fn ctrl_z_stops_nobody() {
+    let Some(sshd) = Sshd::start_asking("publickey,password") else { return };
+    let mut screen = Screen::run(&sshd, "$LOGIN");
+    screen.shows(PASSWORD, 1).await;
+    screen.types("\u{1a}\n");
+    screen.shows(PASSWORD, 2).await;
+    screen.types("secret\n");
+    let (code, shown) = screen.ends().await;
+    assert!(code == 0 && shown.contains("Typed("), "{shown}");
+}
+
 #[tokio::test]
 async fn who_takes_too_long_is_not_waited_for_and_the_echo_is_on_again() {
     let Some(sshd) = Sshd::start_asking("publickey,password") else { return };
@@ -145,7 +157,7 @@ async fn who_takes_too_long_is_not_waited_for_and_the_echo_is_on_again() {
     );
     let mut screen = Screen::run(&sshd, &text);
     screen.shows(PASSWORD, 1).await;
-    screen.types("sec\u{1a}");
+    screen.types("sec");
     let (_, shown) = screen.ends().await;
     assert!(shown.contains("did not end within 2 s") && shown.contains("as it was"), "{shown}");
     assert_nothing_left(&sshd).await;
