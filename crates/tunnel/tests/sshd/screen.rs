@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use crate::harness::{Sshd, eventually};
 
-/// The example `login`, which cargo builds with the tests.
+/// The example `login`, which cargo builds with the tests unless it is told to build one of them alone.
 pub(crate) fn login_program() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     deps.parent().unwrap().with_file_name("examples").join("login")
