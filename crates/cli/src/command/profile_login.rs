@@ -1,5 +1,8 @@
 //! `towline profile login` and `towline profile logout`
 
+use std::time::Duration;
+
+use towline_core::lifecycle::Status;
 use towline_core::ports::Select;
 use towline_core::service::Service;
 
@@ -8,6 +11,10 @@ use crate::app::{App, Pace};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::{age, clean_line};
 use crate::wiring::{How, MadeLogin, SshLogin, login_command};
+
+/// How long services that did not answer before a login are looked at again after it, and how often.
+const SETTLED: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Log in to the cluster of a profile, once and for all commands
 ///
@@ -81,13 +88,24 @@ fn whose(login: &MadeLogin) -> String {
     }
 }
 
-/// Looks at the profile's services at once, which opens their tunnels. The login itself is made, whatever comes of it.
+/// Looks at the profile's services, which opens their tunnels. The login itself is made, whatever comes of it.
 async fn look_again(app: &App, name: &str) -> Outcome<()> {
-    let looked = match app.refresh_profile(name, Pace::Now).await {
-        Ok(looked) => looked,
-        Err(failure) => {
-            app.terminal.warn(&format!("its services were not looked at: {}", failure.error));
-            return Ok(());
+    let begun = app.now();
+    // What was found out just before the login is not asked for again yet, and is the old story.
+    let is_old = |service: &Service| {
+        let ping = service.life.ping.as_ref();
+        service.status() == Status::Unhealthy && ping.is_some_and(|ping| ping.at < begun)
+    };
+    let looked = loop {
+        match app.refresh_profile(name, Pace::Now).await {
+            Ok(looked) if !looked.services.iter().any(is_old) || app.now().since(begun) >= SETTLED => {
+                break looked;
+            }
+            Ok(_) => tokio::time::sleep(PAUSE).await,
+            Err(failure) => {
+                app.terminal.warn(&format!("its services were not looked at: {}", failure.error));
+                return Ok(());
+            }
         }
     };
     app.tell(&looked).await;

@@ -194,4 +194,11 @@ async fn without_a_terminal_askpass_is_asked_or_it_is_said() {
     let (is_done, said) = without_terminal(&sshd, &[("SSH_ASKPASS", askpass.to_str().unwrap())]);
     assert!(is_done && said.contains("Typed("), "{said}");
     assert_eq!(sshd.typed_logins(), 1);
+
+    // In the background of a terminal too: who asks there is stopped.
+    assert!(sshd.master().stop().await.unwrap());
+    let text = format!("set -m; SSH_ASKPASS={} $LOGIN & wait $!", askpass.display());
+    let (code, shown) = Screen::run(&sshd, &text).ends().await;
+    assert!(code == 0 && shown.contains("Typed("), "{shown}");
+    assert_eq!(sshd.typed_logins(), 2);
 }
