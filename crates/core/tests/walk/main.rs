@@ -13,6 +13,7 @@
 mod ages;
 mod calls;
 mod coverage;
+mod due;
 mod errand;
 mod flaws;
 mod kept;

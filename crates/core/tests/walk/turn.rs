@@ -18,6 +18,7 @@ use towline_core::time::Timestamp;
 use crate::ages::{LESS_THAN_A_STEP, NOW, settle};
 use crate::calls::{Outcome, Reply};
 use crate::coverage::Coverage;
+use crate::due::due;
 use crate::errand::{News, Stage, Then, Told, Verb};
 use crate::flaws::Flaw;
 use crate::kept::Kept;
@@ -177,47 +178,9 @@ impl Turn {
         saved.stop != life.stop || owned(saved) != owned(life)
     }
 
-    /// As `Entry::due`.
-    fn planned(&self, around: &Around<'_>) -> Vec<Action> {
-        let mut actions = around.flaw.plans(self.plan_of(Life::clone(&self.life)));
-        actions.retain(|action| *action != Action::Survey || !self.surveyed);
-        if actions.contains(&Action::Survey) && self.life.status() == Status::Healthy {
-            let anticipated = self.plan_of(self.if_verified()).into_iter();
-            actions.extend(anticipated.filter(is_way));
-        }
-        actions
-    }
-
-    /// As `Entry::plan`.
-    fn plan_of(&self, mut life: Life) -> Vec<Action> {
-        if let (true, Some(ping)) = (self.in_vain, &mut life.ping) {
-            ping.at = NOW;
-        }
-        life.plan(NOW).actions
-    }
-
-    /// As `Entry::if_verified`.
-    fn if_verified(&self) -> Life {
-        let mut life = Life::clone(&self.life);
-        if let Phase::Live { job: Job { run: Some(run), .. }, .. } = &mut life.phase {
-            run.verified_at = Some(NOW);
-        }
-        life.looked_at = Some(NOW);
-        life
-    }
-
     /// Begins the next round.
     fn plan(mut self, around: &mut Around<'_>) -> Option<Self> {
-        let mut actions = self.planned(around);
-        // As `Engine::due`.
-        let is_healthy = self.life.status() == Status::Healthy;
-        let goes_along = |action: &Action| match action {
-            Action::Survey => true,
-            action => is_healthy && is_way(action),
-        };
-        if !actions.iter().all(goes_along) {
-            actions.retain(|action| *action != Action::Survey);
-        }
+        let actions = due(&self.life, self.surveyed, self.in_vain, around.flaw);
         if self.round == ROUNDS && !actions.is_empty() {
             *around.wrong = Some(Wrong::NeverDone);
         }
@@ -408,10 +371,6 @@ impl Turn {
         self.become_(life);
         granted || self.verb == Verb::OpenTunnel
     }
-}
-
-fn is_way(action: &Action) -> bool {
-    matches!(action, Action::Open { .. } | Action::Ping { .. })
 }
 
 /// As the function of that name in `engine/entry.rs`.
