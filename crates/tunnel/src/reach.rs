@@ -75,7 +75,8 @@ impl Master {
     /// master by silence, and says whether there is a master by that. A host that is away does not notice; one that is back is found by the first of
     /// all that ask. Any other failure, such as a login that was refused, is not tried again here.
     pub async fn reconnect(&self) -> bool {
-        if !is_out_of_reach(&self.config, &self.files) {
+        // A master of the user's own leaves our log of an earlier failure as it is.
+        if !is_out_of_reach(&self.config, &self.files) || self.is_up().await {
             return false;
         }
         self.forget_failure().await;

@@ -91,6 +91,9 @@ mod linux {
 mod tests {
     use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
@@ -127,8 +130,12 @@ mod tests {
             return;
         };
         let mut other = start(&dir.path().join("y.sock")).unwrap();
-        // Until the proxy's program is loaded, its process looks like the one that it was forked from.
-        assert!(reap(&socket).await > 0);
+        // Until its program is loaded a process has no command line, and the proxy has that of who forked it.
+        let until = Instant::now() + Duration::from_secs(10);
+        while reap(&socket).await == 0 {
+            assert!(Instant::now() < until, "it is not found");
+            sleep(Duration::from_millis(1)).await;
+        }
         assert!(!left.wait().unwrap().success());
         assert!(other.try_wait().unwrap().is_none(), "the master of another socket was ended");
         assert_eq!(reap(&socket).await, 0);

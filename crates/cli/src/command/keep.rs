@@ -1,6 +1,7 @@
 //! `towline keep`
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -11,7 +12,7 @@ use crate::app::App;
 use crate::args::JsonArg;
 use crate::config::Paths;
 use crate::exit::{Failure, Kind, Outcome};
-use crate::keeper::{Event, Keeper, News, Whom, unit};
+use crate::keeper::{Event, Keeper, News, Passed, Whom, unit};
 use crate::render::Terminal;
 
 /// How often it looks around on this machine.
@@ -149,16 +150,21 @@ async fn watch(keeper: &mut Keeper<'_>, teller: &Teller<'_>) -> Outcome<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = FuturesUnordered::new();
+    let mut done = Vec::new();
     loop {
         tokio::select! {
-            Some(passed) = looks.next() => teller.tell(&keeper.passed(passed).await)?,
+            Some(passed) = looks.next() => done.push(passed),
             _ = ticks.tick() => {
                 if teller.app.terminal.is_unread() {
                     return Ok(());
                 }
-                teller.tell(&keeper.look_around().await)?;
-                looks.extend(keeper.due(false).await);
+                teller.tell(&beside(&mut looks, &mut done, keeper.look_around()).await)?;
+                let due = beside(&mut looks, &mut done, keeper.due(false)).await;
+                looks.extend(due);
             }
+        }
+        while let Some(passed) = done.pop() {
+            teller.tell(&beside(&mut looks, &mut done, keeper.passed(passed)).await)?;
         }
         let was_idle = std::mem::replace(&mut is_idle, keeper.known.services().next().is_none());
         if keeper.has_ended() {
@@ -166,6 +172,21 @@ async fn watch(keeper: &mut Keeper<'_>, teller: &Teller<'_>) -> Outcome<()> {
         }
         if is_idle && !was_idle {
             teller.tell(&[News::own(Event::Waiting, "no services run any more; waiting for some")])?;
+        }
+    }
+}
+
+/// Awaits `work` while the looks go on: one that stood still might keep from it what it waits for, as the ledger.
+async fn beside<L: Future<Output = Passed>, T>(
+    looks: &mut FuturesUnordered<L>,
+    done: &mut Vec<Passed>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            worked = &mut work => return worked,
+            Some(passed) = looks.next() => done.push(passed),
         }
     }
 }
@@ -184,7 +205,12 @@ async fn begin(keeper: &mut Keeper<'_>, none: &str) -> Vec<News> {
 async fn once(keeper: &mut Keeper<'_>, teller: &Teller<'_>) -> Outcome<()> {
     teller.tell(&begin(keeper, "no services run").await)?;
     let until = tokio::time::Instant::now() + ONCE;
-    teller.tell(&keeper.pass_all(true).await)?;
+    if let Ok(news) = tokio::time::timeout_at(until, keeper.pass_all(true)).await {
+        teller.tell(&news)?;
+    } else {
+        let failure = format!("no cluster has answered within {} s", ONCE.as_secs());
+        return Err(Failure::new(Kind::Unreachable, failure).hint("`towline doctor` checks the way to each"));
+    }
     while verdict(keeper).is_err() && tokio::time::Instant::now() + TICK < until {
         sleep(TICK).await;
         teller.tell(&keeper.look_around().await)?;
@@ -195,6 +221,10 @@ async fn once(keeper: &mut Keeper<'_>, teller: &Teller<'_>) -> Outcome<()> {
 }
 
 fn verdict(keeper: &Keeper<'_>) -> Outcome<()> {
+    if let Some(why) = keeper.trouble() {
+        let failure = Failure::new(Kind::Internal, format!("the ledger was not read: {why}"));
+        return Err(failure.hint("`towline db check` tells more"));
+    }
     if let Some((profile, why)) = keeper.known.first_lost() {
         let failure =
             Failure::new(Kind::Unreachable, format!("there is no news of profile {profile}: {why}"));

@@ -6,5 +6,5 @@ mod pass;
 mod unit;
 
 pub(crate) use news::{Event, News, port_moved};
-pub(crate) use pass::{Keeper, Whom};
+pub(crate) use pass::{Keeper, Passed, Whom};
 pub(crate) use unit::unit;

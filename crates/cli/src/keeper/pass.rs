@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use towline_core::engine::{error_chain, next_look};
 use towline_core::id::ServiceId;
-use towline_core::lifecycle::Tunnel;
+use towline_core::lifecycle::{Job, Tunnel};
 use towline_core::ports::{Listing, Select};
 use towline_core::service::Service;
 
@@ -140,7 +140,9 @@ impl<'a> Keeper<'a> {
             service.life.doubt.as_ref().is_some_and(|doubt| doubt.not_before(now).is_some())
         };
         let mut suspects = self.known.broken(&profile);
-        for service in services.iter().filter(waits) {
+        // A tunnel that leads nowhere now is opened again once there is a place.
+        let has_no_place = |service: &&Service| service.life.phase.job().and_then(Job::place).is_none();
+        for service in services.iter().filter(|service| waits(service) || has_no_place(service)) {
             suspects.remove(&service.id);
         }
         if all || at_once {
@@ -165,7 +167,8 @@ impl<'a> Keeper<'a> {
         };
         let there: BTreeSet<ServiceId> = services.iter().map(|service| service.id).collect();
         asked.difference(&there).for_each(|id| self.known.forget(*id));
-        let living = services.iter().filter(|service| !service.status().is_terminal());
+        let kept = services.iter().filter(|service| self.is_kept(service.id));
+        let living = kept.filter(|service| !service.status().is_terminal());
         let doubt =
             living.filter_map(|service| service.life.doubt.as_ref()).map(|doubt| doubt.why.clone()).next();
         let mut news = Vec::new();
@@ -186,6 +189,11 @@ impl<'a> Keeper<'a> {
         let found = check(self.app, self.known.tunnels(&profile), profile).await;
         news.extend(self.tunnels_found(found));
         news
+    }
+
+    /// Why the ledger could not be read when it was last asked, if it could not.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     fn is_kept(&self, id: ServiceId) -> bool {

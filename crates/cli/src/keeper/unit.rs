@@ -48,6 +48,8 @@ pub(crate) fn unit(
          {environment}\
          Restart=on-failure\n\
          RestartSec=10\n\
+         # Bad words or settings, and services that are gone or have ended, are so the next time as well.\n\
+         RestartPreventExitStatus=2 3 4 5\n\
          KillMode=process\n\
          \n\
          [Install]\n\

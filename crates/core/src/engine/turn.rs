@@ -62,7 +62,13 @@ impl Engine {
             Action::Submit | Action::Cancel { .. } | Action::Close { .. } => false,
         };
         if !actions.iter().all(goes_along) {
-            actions.retain(|(_, action)| *action != Action::Survey);
+            // Without the scheduler's word the answers of those who ask for it would not count.
+            let asking: BTreeSet<usize> = surveys(&actions).collect();
+            let waits = |(index, action): &(usize, Action)| {
+                let is_way = matches!(action, Action::Open { .. } | Action::Ping { .. });
+                *action == Action::Survey || is_way && asking.contains(index)
+            };
+            actions.retain(|action| !waits(action));
         }
         actions
     }
@@ -92,6 +98,10 @@ impl Engine {
         asked?;
         for (index, facts) in told {
             for Learnt { fact, asked, at } in facts {
+                // Whoever removed the service meanwhile knew nothing of the tunnel.
+                if let (true, Fact::Tunnel(TunnelFact::Open(tunnel))) = (entries[index].gone, &fact) {
+                    self.close(tunnel).await;
+                }
                 entries[index].learn(fact, asked, at);
             }
         }
@@ -317,6 +327,11 @@ impl Engine {
         let id: ServiceId = entry.service.id;
         self.turn(vec![entry], watch).await?.pop().ok_or(EngineError::Unknown { id })
     }
+}
+
+/// Who asks for a survey.
+fn surveys(actions: &[(usize, Action)]) -> impl Iterator<Item = usize> {
+    actions.iter().filter(|(_, action)| *action == Action::Survey).map(|(index, _)| *index)
 }
 
 /// What an action has brought, when that was asked for, and when it was so.

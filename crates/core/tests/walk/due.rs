@@ -14,8 +14,8 @@ pub(crate) fn due(life: &Life, surveyed: bool, in_vain: bool, flaw: Flaw) -> Vec
         actions.extend(plan(if_verified(life.clone()), in_vain).into_iter().filter(is_way));
     }
     let goes_along = |action: &Action| *action == Action::Survey || is_healthy && is_way(action);
-    if !actions.iter().all(goes_along) {
-        actions.retain(|action| *action != Action::Survey);
+    if !actions.iter().all(goes_along) && actions.contains(&Action::Survey) {
+        actions.retain(|action| *action != Action::Survey && !is_way(action));
     }
     actions
 }
