@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline_core::lifecycle::{Echo, EndStatus, Status};
+use towline_core::lifecycle::{Echo, Status};
 use towline_core::ports::Clock as _;
 use towline_core::testing::{Behaviour, Call, Errand, Faults};
 
@@ -95,29 +95,25 @@ fn who_waits_for_a_server_does_not_keep_the_schedulers_word_from_others() {
 }
 
 #[test]
-fn a_service_that_is_stopped_is_not_unhealthy_since_nobody_has_asked_for_its_job() {
-    let scene = Scene::new();
-    let id = scene.healthy(1).id;
-    scene.world.advance(2 * MINUTE);
-    let process = scene.process();
-    process.takes(Call::Cancel, 2 * SECOND);
-    end(begin(
-        &process,
-        move |engine| async move { engine.stop(id, Duration::ZERO, EndStatus::Stopped).await },
-    ))
-    .unwrap();
-    assert!(!scene.history(id).contains(&Status::Unhealthy), "{:?}", scene.history(id));
-}
-
-#[test]
 fn healthy_servers_wait_for_the_schedulers_word_if_another_is_pinged_before_it() {
     let scene = Scene::new();
-    let healthy = scene.healthy(1).id;
+    scene.healthy(1);
+    scene.world.advance(10 * SECOND);
+    run(scene.quick().refresh_all()).unwrap();
     scene.world.behave(Behaviour { listens_after: None, ..Behaviour::default() });
     run(scene.quick().start(scene.service(2), None)).unwrap();
-    scene.world.advance(2 * MINUTE);
+    scene.world.advance(10 * SECOND);
+    run(scene.quick().refresh(scene.listed(1).id)).unwrap();
+    scene.world.advance(45 * SECOND);
     let before = scene.world.surveys();
-    run(scene.quick().refresh_all()).unwrap();
-    assert!(!scene.history(healthy).contains(&Status::Unhealthy), "{:?}", scene.history(healthy));
-    assert_eq!(scene.world.surveys() - before, 1);
+    let mut look = begin(&scene.process(), |engine| async move { engine.refresh_all().await });
+    let mut steps = 0;
+    let services = loop {
+        steps += usize::from(look.waiting().first() == Some(&Call::Ping));
+        if let Some(listing) = look.step(0) {
+            break listing.unwrap().services;
+        }
+    };
+    assert_eq!(services[0].status(), Status::Healthy);
+    assert_eq!((steps / 2, scene.world.surveys() - before), (2, 1), "one ping each");
 }
