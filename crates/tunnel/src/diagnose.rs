@@ -18,7 +18,7 @@ use crate::verbose::{Denial, read_denial};
 use crate::words::read_failure;
 
 /// How long `ssh` may take for what needs no connection. It may run `Match exec` commands of the user.
-const CONFIG_TIME: Duration = Duration::from_secs(10);
+pub(crate) const CONFIG_TIME: Duration = Duration::from_secs(10);
 
 /// How long the host may take to open a session on a connection that is there.
 const HOST_ANSWER: Duration = Duration::from_secs(10);

@@ -107,17 +107,21 @@ impl Master {
         }
         self.clear().await?;
         *last_failure = None;
-        let refused = match reach(&self.config, &self.files).await {
+        let (refused, takes_person) = match reach(&self.config, &self.files).await {
             Ok(()) => {
                 self.files.set_typed(false)?;
                 return Ok(LogIn::Unasked(ours()));
             }
-            Err(SshError::Denied { words, .. } | SshError::HostKeyUnknown { words, .. }) => words,
+            Err(SshError::Denied { words, .. }) => (words, true),
+            Err(SshError::HostKeyUnknown { words, .. }) => (words, false),
             Err(error) => return Err(error),
         };
         let mark = Mark::set(self)?;
         launch_typed(&self.config, &self.files, within, refused, said).await?;
-        mark.keep();
+        // A host key is asked for once. Whether a key alone does from then on, the next login tells.
+        if takes_person {
+            mark.keep();
+        }
         Ok(LogIn::Typed(ours()))
     }
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
+use crate::diagnose::{CONFIG_TIME, run};
 use crate::error::SshError;
 use crate::master::{Master, MasterConfig};
 use crate::words::read_failure;
@@ -151,14 +152,9 @@ pub(crate) enum Unready {
 /// What `ssh -G` prints for a host: keywords in lower case, and their values.
 async fn config_of(master: &Master, options: &[&str]) -> Result<Vec<(String, String)>, SshError> {
     let mut command = Command::new("ssh");
-    command.arg("-G").args(options).args(master.login_words()).kill_on_drop(true);
-    let output = command.output().await.map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => SshError::NoProgram(source.into()),
-        _ => SshError::Failed {
-            host: master.host().to_owned(),
-            words: format!("ssh could not be run: {source}"),
-        },
-    })?;
+    command.arg("-G").args(options).args(master.login_words());
+    // It runs whatever `Match exec` names.
+    let output = run(&mut command, master.host(), CONFIG_TIME).await?;
     if !output.status.success() {
         return Err(read_failure(master.host(), &String::from_utf8_lossy(&output.stderr)));
     }

@@ -1,7 +1,7 @@
 //! Tunnels: local ports that lead to places inside a cluster.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -213,9 +213,10 @@ async fn open_listed(forward: Forward, uses: Option<&mut Uses>) -> Result<Forwar
     Ok(forward)
 }
 
-/// A place's own host as that host itself sees it. An address is where the server listens, and nowhere else.
+/// A place's own host as that host itself sees it. An address is where the server listens, and nowhere else. Not the name
+/// "localhost": that may be `::1` first, where another user's program may listen on the same port.
 fn as_seen_there(host: &str) -> String {
-    if host.parse::<IpAddr>().is_ok() { host.to_owned() } else { "localhost".to_owned() }
+    if host.parse::<IpAddr>().is_ok() { host.to_owned() } else { Ipv4Addr::LOCALHOST.to_string() }
 }
 
 /// The control socket as text: `ControlFiles` takes UTF-8 paths only, and so does whoever reads what `ssh -G` prints.

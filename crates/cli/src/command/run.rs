@@ -23,8 +23,8 @@ const NAME_ATTEMPTS: usize = 5;
 ///
 /// The command must serve HTTP on the port that stands for {port} in its words, and
 /// in $PORT, on the address {host}, in $HOST. Prints the URL and leaves the service
-/// running. With --bind loopback it listens where no other user of the cluster can
-/// reach it: one that listens on more is ended before its URL is told.
+/// running. With --bind loopback it listens where only who has processes on its node
+/// can reach it: one that listens on more is ended before its URL is told.
 ///
 ///   towline run --name hello --health / -- python3 -m http.server '{port}' --bind '{host}'
 #[derive(Debug, clap::Args)]

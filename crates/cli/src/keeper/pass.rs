@@ -182,7 +182,7 @@ impl<'a> Keeper<'a> {
             && let Ok(target) = self.app.target(&profile).await
         {
             self.was_up.insert(profile.clone(), target.way.is_up().await);
-            if target.way.is_refused() {
+            if target.way.is_refused().await {
                 news.extend(self.known.login_refused(&profile, self.app.now().plus(REFUSED)));
             }
         }

@@ -45,9 +45,11 @@ impl Way {
         }
     }
 
-    /// Whether the last login was refused or took a person, so that somebody has to log in by hand.
-    pub(crate) fn is_refused(&self) -> bool {
+    /// Whether nobody is logged in and the last login was refused or took a person, so that somebody has to log in by hand.
+    pub(crate) async fn is_refused(&self) -> bool {
         let Some(master) = &self.0 else { return false };
-        master.needs_person() || matches!(master.last_failure(), Some(SshError::Denied { .. }))
+        let is_refused =
+            master.needs_person() || matches!(master.last_failure(), Some(SshError::Denied { .. }));
+        is_refused && !master.is_up().await
     }
 }

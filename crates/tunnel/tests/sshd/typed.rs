@@ -117,6 +117,7 @@ async fn an_unknown_host_key_is_a_question() {
     screen.types("yes\n");
     assert_eq!(screen.ends().await.0, 0);
     assert!(!std::fs::read_to_string(sshd.path("known_hosts")).unwrap().is_empty());
+    assert!(!sshd.master().needs_person(), "from now on the key alone does");
 }
 
 /// Ctrl-C at the question is for ssh alone; the program and the shell above it go on, and the terminal is as it was.
