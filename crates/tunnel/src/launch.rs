@@ -63,7 +63,11 @@ pub(crate) async fn launch(
     files: &ControlFiles,
     patience: Try,
 ) -> Result<(), SshError> {
-    let mut login = Login::start(&mut command(config, files, NOBODY, patience.answer)?, config)?;
+    let mut command = command(config, files, NOBODY, patience.answer)?;
+    // The `ssh` to a jump host does not get our options: whatever it asks is answered by a program that fails, and not at
+    // the terminal, where it would be stopped as it is not in the foreground. Since OpenSSH 8.4 (ssh(1)).
+    command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "false");
+    let mut login = Login::start(&mut command, config)?;
     let ended = match timeout(patience.whole, login.0.wait()).await {
         Ok(ended) => ended.map_err(|source| program_failure(source, config))?,
         Err(_) => return Err(late(config, config.connect_timeout)),

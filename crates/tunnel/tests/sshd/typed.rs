@@ -120,6 +120,26 @@ async fn an_unknown_host_key_is_a_question() {
     assert!(!sshd.master().needs_person(), "from now on the key alone does");
 }
 
+/// `ssh` hands none of our options to the one that it starts for a jump host.
+#[tokio::test]
+async fn a_jump_host_that_asks_is_answered_by_a_person_and_stops_nobody_else() {
+    let Some(sshd) = Sshd::start_asking("publickey,password") else { return };
+    let jump = sshd.path("jump_config");
+    std::fs::copy(sshd.path("ssh_config"), &jump).unwrap();
+    sshd.configure(&format!("  ProxyCommand ssh -F {} -W %h:%p lab", jump.display()));
+    let error = sshd.master().session().await.expect_err("nobody typed the password");
+    assert!(matches!(error, SshError::Denied { .. }), "{error}");
+
+    let mut screen = Screen::run(&sshd, "$LOGIN");
+    for nth in [1, 2] {
+        screen.shows(PASSWORD, nth).await;
+        screen.types("secret\n");
+    }
+    let (code, shown) = screen.ends().await;
+    assert!(code == 0 && shown.contains("Typed("), "{shown}");
+    sshd.master().session().await.unwrap().check().await.unwrap();
+}
+
 /// Ctrl-C at the question is for ssh alone; the program and the shell above it go on, and the terminal is as it was.
 #[tokio::test]
 async fn ctrl_c_at_the_question_leaves_nothing() {
