@@ -47,11 +47,13 @@ fn cluster(error: &ClusterError) -> Option<(Option<Kind>, String)> {
 /// Against a login to a node that failed.
 fn node(error: &NodeError) -> Advice {
     let NodeError { node, login, known_hosts, source } = error;
-    let file = known_hosts.as_deref().unwrap_or("~/.ssh/known_hosts");
+    let file = known_hosts.as_deref().and_then(|file| shlex::try_quote(file).ok());
+    let file = file.as_deref().unwrap_or("~/.ssh/known_hosts");
     let theirs = format!("ssh {login} ssh-keygen -F {node} -f /etc/ssh/ssh_known_hosts");
     let hint = match source {
+        // No more than the node's own lines: start-up files may print, and the list may hold other hosts.
         SshError::HostKeyUnknown { .. } => format!(
-            "the login host may know its key: `{theirs} >>{file}` takes it from there; else compare the fingerprint that \
+            "the login host may know its key: `{theirs} | grep '^{node}[ ,]' >>{file}` takes it from there; else compare the fingerprint that \
              `ssh -J {login} {node}` shows with what the administrators tell"
         ),
         SshError::HostKeyChanged { .. } => format!(
@@ -195,7 +197,8 @@ mod tests {
         let known_hosts = Some("/home/a/known".to_owned());
         let error = NodeError { node: "c1".into(), login: "login".into(), known_hosts, source };
         let failure = Failure::from_error(Kind::Unreachable, error);
-        let command = "`ssh login ssh-keygen -F c1 -f /etc/ssh/ssh_known_hosts >>/home/a/known`";
+        let command =
+            "`ssh login ssh-keygen -F c1 -f /etc/ssh/ssh_known_hosts | grep '^c1[ ,]' >>/home/a/known`";
         assert!(failure.hints[0].contains(command), "{:?}", failure.hints);
         assert_eq!((failure.hints.len(), failure.kind), (1, Kind::Unreachable));
     }
