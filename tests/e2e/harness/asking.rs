@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::cluster::{Guard, Host, on, state_dir};
@@ -27,23 +28,26 @@ const LOGIN: Host = on("login");
 /// One more sshd on the login host. Ended when dropped, with its sessions.
 pub(crate) struct AskingSshd {
     port: u16,
+    /// Stories with faults end sshds and rules of the filter that are not the cluster's own. It passes to the lab.
+    guard: Mutex<Option<Guard>>,
 }
 
 impl AskingSshd {
     /// One that lets alice in with a key and her password.
     pub(crate) fn start() -> Self {
+        let guard = Guard::shared();
         LOGIN.run(&["usermod", "-p", HASHED, "alice"]).ok();
         // A story that was killed may have left one on its port.
         let starts = |port: &u16| LOGIN.run(&["bash", "-c", START, "start", &port.to_string()]).code == 0;
         let port = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed))
             .take_while(|port| PORTS.contains(port))
             .find(starts);
-        Self { port: port.unwrap() }
+        Self { port: port.unwrap(), guard: Mutex::new(Some(guard)) }
     }
 
     /// A lab whose profile `lab` logs in there.
     pub(crate) fn lab(&self) -> Lab {
-        let lab = Lab::bare(Guard::shared());
+        let lab = Lab::bare(self.guard.lock().unwrap().take().unwrap());
         let config = self.ssh_config(&lab, "");
         lab.add_profile(&config, &[]);
         lab
