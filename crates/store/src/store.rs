@@ -35,7 +35,8 @@ impl Default for StoreOptions {
     }
 }
 
-/// An open ledger in a database. Cheap to clone; the clones share a few connections.
+/// An open ledger in a database. Cheap to clone; the clones share one connection to a file of SQLite, and a few to
+/// PostgreSQL. A call that was begun and is not polled any more keeps the others waiting.
 ///
 /// A call that is dropped before it has returned is undone, unless it was at its very last step: then it may stand.
 #[derive(Clone, Debug)]

@@ -208,7 +208,7 @@ async fn once(keeper: &mut Keeper<'_>, teller: &Teller<'_>) -> Outcome<()> {
     if let Ok(news) = tokio::time::timeout_at(until, keeper.pass_all(true)).await {
         teller.tell(&news)?;
     } else {
-        let failure = format!("no cluster has answered within {} s", ONCE.as_secs());
+        let failure = format!("not every cluster has answered within {} s", ONCE.as_secs());
         return Err(Failure::new(Kind::Unreachable, failure).hint("`towline doctor` checks the way to each"));
     }
     while verdict(keeper).is_err() && tokio::time::Instant::now() + TICK < until {
