@@ -1,9 +1,13 @@
 //! One job for a service, found again by whoever looks, and never mistaken for another process.
 
 use std::fs::{self, OpenOptions};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::inotify;
+use rustix::io::Errno;
 use tokio::time::timeout;
 use towline_core::id::JobId;
 use towline_core::job::{JobState, Outcome, Sight};
@@ -57,14 +61,32 @@ async fn a_service_that_was_never_started_is_absent() {
     assert_eq!(bench.look(None).await.sight, Sight::Absent);
     lock.lock().unwrap();
     assert!(matches!(bench.look(None).await.sight, Sight::Unseen(_)), "somebody starts it");
+    let opens = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&opens, bench.file("lock"), inotify::WatchFlags::OPEN).unwrap();
     let (looked, ()) = tokio::join!(bench.look(None), async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tries_again(&opens).await;
         drop(lock);
     });
     assert_eq!(looked.sight, Sight::Absent, "a start is waited for");
     let job = bench.start(&SERVER).await;
     bench.place(&job).await;
     bench.cancel(&job).await;
+}
+
+/// Waits until a look has tried the lock, found it held, and tries it again.
+async fn tries_again(opens: &OwnedFd) {
+    let (begin, mut count) = (Instant::now(), 0);
+    let mut events = [MaybeUninit::uninit(); 1024];
+    while count < 2 {
+        match inotify::Reader::new(opens, &mut events).next() {
+            Ok(_) => count += 1,
+            Err(error) => {
+                assert_eq!(error, Errno::AGAIN);
+                assert!(begin.elapsed() < PATIENCE, "the lock was tried {count} times");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
 }
 
 #[tokio::test]
