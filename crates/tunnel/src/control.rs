@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(crate) struct ControlFiles {
     pub(crate) socket: PathBuf,
     /// What the master says: why its login failed, why a connection through a forward failed.
     pub(crate) log: PathBuf,
+    /// What the log held before the last login was begun, until that one has said something or is done.
+    before: PathBuf,
     /// There while only a person can log in, so that nobody tries without one.
     typed: PathBuf,
     lock: PathBuf,
@@ -53,7 +55,8 @@ impl ControlFiles {
             return Err(SshError::ControlPathTooLong { path: socket, limit: LONGEST_SOCKET_PATH });
         }
         let file = |extension| socket.with_extension(extension);
-        Ok(Self { dir: dir.to_owned(), log: file("log"), typed: file("typed"), lock: file("lock"), socket })
+        let (log, before, typed, lock) = (file("log"), file("before"), file("typed"), file("lock"));
+        Ok(Self { dir: dir.to_owned(), log, before, typed, lock, socket })
     }
 
     /// Makes sure that the directory is there and nobody else can look or write into it.
@@ -62,7 +65,6 @@ impl ControlFiles {
             let path = self.dir.clone();
             move |error: io::Error| SshError::Files { deed, path, source: error.into() }
         };
-        let bad_dir = |problem| Err(SshError::ControlDir { path: self.dir.clone(), problem });
         if let Some(parent) = self.dir.parent() {
             std::fs::create_dir_all(parent).map_err(failed("make the directories above"))?;
         }
@@ -72,12 +74,31 @@ impl ControlFiles {
             }
             _ => {}
         }
-        let meta = std::fs::symlink_metadata(&self.dir).map_err(failed("look at the directory"))?;
+        self.check_dir_for(0o077)
+    }
+
+    /// Makes sure that whatever listens on the socket is this user's: nobody else can write into the directory. One that is not
+    /// there holds no socket.
+    pub(crate) fn check_dir(&self) -> Result<(), SshError> {
+        self.check_dir_for(0o022)
+    }
+
+    /// Makes sure that the directory is this user's, and others do not have that access.
+    fn check_dir_for(&self, access: u32) -> Result<(), SshError> {
+        let bad_dir = |problem| Err(SshError::ControlDir { path: self.dir.clone(), problem });
+        let meta = match std::fs::symlink_metadata(&self.dir) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                let (deed, path) = ("look at the directory", self.dir.clone());
+                return Err(SshError::Files { deed, path, source: error.into() });
+            }
+        };
         if !meta.is_dir() {
             bad_dir("is not a directory")
         } else if meta.uid() != rustix::process::geteuid().as_raw() {
             bad_dir("belongs to another user")
-        } else if meta.mode() & 0o077 != 0 {
+        } else if meta.mode() & access != 0 {
             bad_dir("is open to other users")
         } else {
             Ok(())
@@ -103,15 +124,34 @@ impl ControlFiles {
         }
     }
 
-    /// Opens an empty log for a new master, to be appended to.
+    /// Opens an empty log for a new master, to be appended to. What it held is kept until [`Self::forget_words`]: a login
+    /// that is given up says nothing.
     pub(crate) fn new_log(&self) -> Result<File, SshError> {
         let failed = |error: io::Error| {
             let path = self.log.clone();
             SshError::Files { deed: "open", path, source: error.into() }
         };
+        if std::fs::metadata(&self.log).is_ok_and(|meta| meta.len() > 0) {
+            std::fs::rename(&self.log, &self.before).map_err(failed)?;
+        }
         let file = private_file().append(true).open(&self.log).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
         Ok(file)
+    }
+
+    /// What the last login or master has said that said anything, its forwards' troubles left out; `None` if none did.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        [&self.log, &self.before].into_iter().find_map(|path| {
+            let said = std::fs::read(path).ok()?;
+            let said = String::from_utf8_lossy(&said);
+            let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("channel ")).collect();
+            (!lines.is_empty()).then(|| lines.join("\n"))
+        })
+    }
+
+    /// Forgets what was said before a login that is done.
+    pub(crate) fn forget_words(&self) -> Result<(), SshError> {
+        remove(&self.before)
     }
 
     /// Removes the socket that a dead master left behind.
@@ -144,6 +184,28 @@ pub(crate) fn log_beside(socket: &Path) -> Option<PathBuf> {
     let name = socket.file_name()?.to_str()?.strip_suffix(".sock")?;
     let is_ours = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_ours.then(|| socket.with_extension("log"))
+}
+
+/// Makes sure that nobody else can have put there what listens on a control socket, ours or one of the user's own: whoever
+/// listens reads all that is sent over it. In a directory such as `/tmp` others can make files, but not replace ours.
+pub(crate) fn check_socket(socket: &Path) -> Result<(), SshError> {
+    let dir = socket.parent().unwrap_or(Path::new("/"));
+    let bad_dir = |problem| Err(SshError::ControlDir { path: dir.to_owned(), problem });
+    let us = rustix::process::geteuid().as_raw();
+    // What cannot be looked at cannot be connected to.
+    let (Ok(held), Ok(holds)) = (std::fs::symlink_metadata(socket), std::fs::metadata(dir)) else {
+        return Ok(());
+    };
+    let is_sticky = holds.mode() & 0o1000 != 0;
+    if ![us, 0].contains(&holds.uid()) {
+        bad_dir("belongs to another user")
+    } else if holds.mode() & 0o022 != 0 && !is_sticky {
+        bad_dir("is open to other users")
+    } else if held.uid() != us || !held.file_type().is_socket() {
+        bad_dir("holds something else than a socket of this user")
+    } else {
+        Ok(())
+    }
 }
 
 fn remove(path: &Path) -> Result<(), SshError> {
@@ -218,6 +280,43 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_others_may_have_put_there_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let (dir, socket) = (base.path().join("d"), base.path().join("d/x.sock"));
+        std::fs::create_dir(&dir).unwrap();
+        let check = |mode| {
+            std::fs::set_permissions(&dir, Permissions::from_mode(mode)).unwrap();
+            check_socket(&socket).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(0o777), Ok(()), "there is none");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        assert_eq!((check(0o700), check(0o755), check(0o1777)), (Ok(()), Ok(()), Ok(())));
+        for mode in [0o777, 0o720, 0o702] {
+            assert!(check(mode).unwrap_err().ends_with("is open to other users"), "{mode:o}");
+        }
+        std::fs::remove_file(&socket).unwrap();
+        std::fs::write(&socket, "").unwrap();
+        assert!(check(0o700).unwrap_err().ends_with("than a socket of this user"));
+    }
+
+    #[test]
+    fn a_login_that_says_nothing_does_not_make_one_forget() {
+        let base = tempfile::tempdir().unwrap();
+        let files = ControlFiles::new(base.path(), "x").unwrap();
+        assert_eq!(files.last_words(), None);
+        std::fs::write(&files.log, "one\n").unwrap();
+        for _ in 0..2 {
+            drop(files.new_log().unwrap());
+            assert_eq!(files.last_words().as_deref(), Some("one"));
+        }
+        std::fs::write(&files.log, "channel 1: open failed\ntwo\n").unwrap();
+        assert_eq!(files.last_words().as_deref(), Some("two"));
+        drop(files.new_log().unwrap());
+        files.forget_words().unwrap();
+        assert_eq!(files.last_words(), None);
+    }
+
+    #[test]
     fn the_longest_socket_path_is_known_beforehand() {
         let room = LONGEST_SOCKET_PATH - "/x.sock".len();
         let fits = format!("/{}", "d".repeat(room - 1));
@@ -276,6 +375,7 @@ mod tests {
         assert!(held.is_some());
         assert!(files.lock(Duration::ZERO).await.unwrap().is_none());
         drop(held);
-        assert!(files.lock(Duration::ZERO).await.unwrap().is_some());
+        // A process that another test has just started keeps what was open until its program is loaded.
+        assert!(files.lock(Duration::from_secs(10)).await.unwrap().is_some());
     }
 }

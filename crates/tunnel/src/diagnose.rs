@@ -200,7 +200,7 @@ pub(crate) async fn run(command: &mut Command, host: &str, limit: Duration) -> R
 }
 
 /// Reads what `ssh -G` prints: a line `keyword value` for each setting, keywords in lower case (ssh(1)).
-fn read_resolved(said: &str) -> Resolved {
+pub(crate) fn read_resolved(said: &str) -> Resolved {
     let value = |name: &str| {
         let lines = said.lines().filter_map(|line| line.split_once(' '));
         lines

@@ -137,6 +137,16 @@ pub enum SshError {
         /// [`login_command`](crate::MasterConfig::login_command)
         login: Option<String>,
     },
+    /// A master for which a person has logged in is there and does not answer: it is stopped, or stuck. It is left alone, for
+    /// only a person can make another; once it goes on it is used again. [`Master::log_in`](crate::Master::log_in) replaces
+    /// it, [`Master::stop`](crate::Master::stop) ends it.
+    #[error("the connection to {host} does not answer, and is left alone since it took a person to log in")]
+    NotAnswering {
+        /// The host, in the user's words.
+        host: String,
+        /// [`login_command`](crate::MasterConfig::login_command)
+        login: Option<String>,
+    },
     /// The host wants what only a person can type, and nobody can be asked: this process has no terminal, or not in
     /// its foreground, and no `SSH_ASKPASS`.
     #[error("there is neither a terminal nor SSH_ASKPASS to ask what {host} wants to know: {words}")]

@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use openssh::{Error, ForwardType, Socket};
+use openssh::{Error, ForwardType, Session, Socket};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use crate::control::check_socket;
 use crate::error::SshError;
 use crate::mux::{refusal, session};
 
@@ -105,7 +106,7 @@ impl Forward {
     }
 
     async fn request(&self) -> Result<(), ForwardError> {
-        let session = session(Path::new(&self.control));
+        let session = self.session()?;
         let request = session.request_port_forward(ForwardType::Local, self.listen(), self.connect());
         match timeout(LOCAL_ANSWER, request).await {
             Ok(Ok(())) => Ok(()),
@@ -133,7 +134,7 @@ impl Forward {
     }
 
     async fn ask_to_close(&self) -> Result<(), ForwardError> {
-        let session = session(Path::new(&self.control));
+        let session = self.session()?;
         let request = session.close_port_forward(ForwardType::Local, self.listen(), self.connect());
         match timeout(LOCAL_ANSWER, request).await {
             Ok(Ok(()) | Err(Error::Disconnected)) => Ok(()),
@@ -141,6 +142,12 @@ impl Forward {
             Ok(Err(error)) => Err(ForwardError::Master(error)),
             Err(_) => Err(ForwardError::Late),
         }
+    }
+
+    fn session(&self) -> Result<Session, ForwardError> {
+        let control = Path::new(&self.control);
+        check_socket(control).map_err(ForwardError::Login)?;
+        Ok(session(control))
     }
 
     fn listen(&self) -> Socket<'static> {

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::control::ControlFiles;
 use crate::error::SshError;
 use crate::master::MasterConfig;
 use crate::mux::{Liveness, liveness};
+use crate::reap::reap;
 use crate::terminal::Terminal;
-use crate::words::{has_typed_method, read_failure, tidy};
+use crate::words::{has_typed_method, read_failure, tells_changed_key, tidy};
 
 /// The options of every master. What they do not name is the user's own configuration.
 ///
@@ -52,6 +53,9 @@ const NOBODY: &str = "BatchMode=yes";
 
 /// Asks, even if the user's configuration says otherwise.
 const SOMEBODY: &str = "BatchMode=no";
+
+/// How long a master that was told to leave may take.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether `ssh` has said something while a person answers it.
 const LOOK: Duration = Duration::from_millis(50);
@@ -139,11 +143,18 @@ fn command(
 
 /// What an `ssh` that has ended came to.
 async fn conclude(ended: ExitStatus, config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
-    if ended.success() && liveness(&files.socket).await == Liveness::Up {
-        return Ok(());
-    }
     let said = std::fs::read(&files.log).unwrap_or_default();
-    Err(match read_failure(&config.host, &String::from_utf8_lossy(&said)) {
+    let said = String::from_utf8_lossy(&said);
+    if ended.success() && liveness(&files.socket).await == Liveness::Up {
+        if !tells_changed_key(&said) {
+            return files.forget_words();
+        }
+        // The user may have told ssh to go on with a warning; nobody would see it.
+        leave(config, files).await?;
+        reap(&files.socket).await;
+        files.remove_socket()?;
+    }
+    Err(match read_failure(&config.host, &said) {
         SshError::Denied { host, words, .. } => {
             let login = config.login_command.clone().filter(|_| has_typed_method(&words));
             SshError::Denied { host, words, login }
@@ -215,6 +226,16 @@ pub(crate) async fn ask(
         Ok(Ok(_)) | Err(_) => Ok(None),
         Ok(Err(source)) => Err(program_failure(source, config)),
     }
+}
+
+/// Tells a master that is up to leave, and waits until it has.
+pub(crate) async fn leave(config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
+    ask(config, files, "exit").await?;
+    let until = Instant::now() + LEAVE;
+    while liveness(&files.socket).await == Liveness::Up && Instant::now() < until {
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
 }
 
 /// The first three are what [`crate::reap`] knows a master by.

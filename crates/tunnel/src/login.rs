@@ -1,6 +1,5 @@
 //! Who is logged in, and logging in with a person's help.
 
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +11,8 @@ use crate::forward::Forward;
 use crate::launch::launch_typed;
 use crate::master::Master;
 use crate::mux::{Liveness, host_answers, liveness};
-use crate::reach::reach;
+use crate::node::is_carried;
+use crate::reach::{has_proxy, reach};
 use towline_core::lifecycle::Tunnel;
 
 /// How long `ssh` may take to tell what the configuration says; it may run `Match exec` commands of the user.
@@ -30,13 +30,15 @@ pub struct Login {
     pub is_ours: bool,
     /// When it was made, as far as its socket tells.
     pub since: Option<SystemTime>,
+    /// Whether its master answers. One that does not, and for which a person has logged in, is used again once it does.
+    pub answers: bool,
 }
 
 impl Login {
     fn of(socket: PathBuf, is_ours: bool) -> Self {
         // Bound once the login is done, and not written since.
         let since = std::fs::symlink_metadata(&socket).and_then(|meta| meta.modified()).ok();
-        Self { socket, is_ours, since }
+        Self { socket, is_ours, since, answers: true }
     }
 }
 
@@ -52,15 +54,20 @@ pub enum LogIn {
 }
 
 impl Master {
-    /// The login that commands and tunnels would use now; `None` if they would have to make one. Asks nobody but `ssh` of
+    /// The login that commands and tunnels would use now, or once it answers; `None` if they would have to make one. Asks nobody but `ssh` of
     /// this machine, and says nothing about the network behind the login.
     pub async fn login(&self) -> Option<Login> {
-        if let Some(socket) = self.living().await {
+        if let Some(socket) = self.look().await.ok()? {
             let is_ours = socket == self.files.socket;
             return Some(Login::of(socket, is_ours));
         }
-        let theirs = self.named_in_configuration().await?;
-        Some(Login::of(theirs, false))
+        let said = self.configuration().await;
+        if let Some(theirs) = self.named_in(said.as_deref()).await {
+            return Some(Login::of(theirs, false));
+        }
+        let is_typed_and_hangs =
+            self.files.is_typed() && liveness(&self.files.socket).await == Liveness::Hung;
+        is_typed_and_hangs.then(|| Login { answers: false, ..Login::of(self.files.socket.clone(), true) })
     }
 
     /// Whether a login takes a person, as far as is known: the last one that was made or tried did. If so no other is
@@ -69,16 +76,19 @@ impl Master {
         self.files.is_typed()
     }
 
-    /// Whether a tunnel of [`SshTunnels`](crate::SshTunnels) goes through our own master, and ends with it.
+    /// Whether a tunnel of [`SshTunnels`](crate::SshTunnels) goes through our own master, by itself or by way of a node, and
+    /// ends with it.
     pub fn carries(&self, tunnel: &Tunnel) -> bool {
         let forward = tunnel.handle.as_deref().and_then(|handle| Forward::from_handle(handle).ok());
-        forward.is_some_and(|forward| Path::new(&forward.control) == self.files.socket)
+        forward.is_some_and(|forward| {
+            Path::new(&forward.control) == self.files.socket || is_carried(self, &forward)
+        })
     }
 
     /// Logs in once, with the help of whoever sits at the terminal if need be, unless there is a login already. The
     /// terminal belongs to `ssh` meanwhile, Ctrl-C included; without one `SSH_ASKPASS` asks.
     ///
-    /// It is tried without a question first. What takes a person may last `within`; the master that it leaves is like any
+    /// A master of ours that does not answer is ended. It is tried without a question first. What takes a person may last `within`; the master that it leaves is like any
     /// other. From then on [`Self::session`] does not try to log in by itself, until a login works without a question or
     /// [`Self::stop`] is called. What `ssh` says goes to `said`, line by line, without control characters; what it asks
     /// goes to the terminal. If dropped, the login is given up, and nothing is left of it.
@@ -91,11 +101,12 @@ impl Master {
         within: Duration,
         said: &mut (dyn FnMut(&str) + Send),
     ) -> Result<LogIn, SshError> {
-        if let Some(socket) = self.living().await {
+        if let Some(socket) = self.look().await? {
             let is_ours = socket == self.files.socket;
             return Ok(LogIn::Before(Login::of(socket, is_ours)));
         }
-        if let Some(theirs) = self.find_theirs().await {
+        let configured = self.configuration().await;
+        if let Some(theirs) = self.find_theirs(configured.as_deref()).await {
             self.adopt(Some(theirs.clone()));
             return Ok(LogIn::Before(Login::of(theirs, false)));
         }
@@ -107,15 +118,16 @@ impl Master {
         }
         self.clear().await?;
         *last_failure = None;
-        let (refused, takes_person) = match reach(&self.config, &self.files).await {
-            Ok(()) => {
-                self.files.set_typed(false)?;
-                return Ok(LogIn::Unasked(ours()));
-            }
-            Err(SshError::Denied { words, .. }) => (words, true),
-            Err(SshError::HostKeyUnknown { words, .. }) => (words, false),
-            Err(error) => return Err(error),
-        };
+        let (refused, takes_person) =
+            match reach(&self.config, &self.files, has_proxy(configured.as_deref())).await {
+                Ok(()) => {
+                    self.files.set_typed(false)?;
+                    return Ok(LogIn::Unasked(ours()));
+                }
+                Err(SshError::Denied { words, .. }) => (words, true),
+                Err(SshError::HostKeyUnknown { words, .. }) => (words, false),
+                Err(error) => return Err(error),
+            };
         let mark = Mark::set(self)?;
         launch_typed(&self.config, &self.files, within, refused, said).await?;
         // A host key is asked for once. Whether a key alone does from then on, the next login tells.
@@ -125,23 +137,24 @@ impl Master {
         Ok(LogIn::Typed(ours()))
     }
 
+    /// What the user's configuration says of the host, as `ssh -G` prints it; `None` if it does not say so in time.
+    pub(crate) async fn configuration(&self) -> Option<String> {
+        let mut command = Command::new("ssh");
+        command.arg("-G").args(self.login_words());
+        let output = run(&mut command, self.host(), CONFIG_TIME).await.ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// The user's own master, if there is one through which the host answers.
-    pub(crate) async fn find_theirs(&self) -> Option<PathBuf> {
-        let socket = self.named_in_configuration().await?;
+    pub(crate) async fn find_theirs(&self, configuration: Option<&str>) -> Option<PathBuf> {
+        let socket = self.named_in(configuration).await?;
         host_answers(&socket, HOST_ANSWER).await.then_some(socket)
     }
 
     /// The socket that the user's configuration names for the host, if a master of theirs is alive on it.
-    async fn named_in_configuration(&self) -> Option<PathBuf> {
-        let mut command = Command::new("ssh");
-        command.arg("-G").args(self.login_words());
-        let output = run(&mut command, self.host(), CONFIG_TIME).await.ok()?;
-        let socket = read_control_path(&String::from_utf8_lossy(&output.stdout))?;
-        let meta = std::fs::symlink_metadata(&socket).ok()?;
-        // Whoever listens on a socket reads all that is sent over it.
-        let is_theirs = meta.file_type().is_socket() && meta.uid() == rustix::process::geteuid().as_raw();
-        let is_other = socket != self.files.socket;
-        (is_theirs && is_other && liveness(&socket).await == Liveness::Up).then_some(socket)
+    async fn named_in(&self, configuration: Option<&str>) -> Option<PathBuf> {
+        let socket = read_control_path(configuration?)?;
+        (socket != self.files.socket && liveness(&socket).await == Liveness::Up).then_some(socket)
     }
 }
 

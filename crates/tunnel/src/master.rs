@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use openssh::Session;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::control::{ControlFiles, short_name};
 use crate::error::SshError;
-use crate::launch::{ask, login_words};
-use crate::mux::{Liveness, liveness, session};
-use crate::reach::reach;
+use crate::launch::{ask, leave, login_words};
+use crate::mux::{Liveness, liveness, liveness_at_last, session};
+use crate::reach::{has_proxy, reach};
 use crate::reap::reap;
 
 /// Remote commands at a time. sshd allows 10 by default and frees them late; up to 6 were never refused.
@@ -28,9 +28,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// How long a master that was found alive counts as such for who is about to ask it for a forward.
 const FRESH: Duration = Duration::from_millis(250);
-
-/// How long a master that was told to leave may take.
-const LEAVE: Duration = Duration::from_secs(5);
 
 /// How to log in to a host, and where to keep the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +72,7 @@ pub struct Master {
     /// The socket of the user's own master, while that is used.
     adopted: Lock<Option<PathBuf>>,
     pub(crate) launching: Mutex<Option<(Instant, SshError)>>,
-    ready_at: Mutex<Option<Instant>>,
+    ready: Mutex<Option<(Instant, Result<(), SshError>)>>,
     pub(crate) sessions: Semaphore,
     pub(crate) requests: Semaphore,
 }
@@ -108,7 +105,7 @@ impl Master {
             files,
             adopted: Lock::default(),
             launching: Mutex::default(),
-            ready_at: Mutex::default(),
+            ready: Mutex::default(),
             sessions: Semaphore::new(SESSIONS),
             requests: Semaphore::new(REQUESTS),
         })
@@ -149,14 +146,14 @@ impl Master {
     ///
     /// Many callers, in this and in other processes, make one login only, and those of one process share its failure:
     /// for 3 s they get the same error without another attempt. A dead master is replaced, and so is one that does not
-    /// answer, which is killed first unless it is the user's. Says nothing about the network behind a master that was
-    /// there already. Nobody is asked anything; where the last login took a person ([`Self::log_in`]), none is tried. If
+    /// answer, which is killed first unless it is the user's, or took a person ([`SshError::NotAnswering`]). Says nothing
+    /// about the network behind a master that was there already. Nobody is asked anything; where the last login took a person ([`Self::log_in`]), none is tried. If
     /// dropped, a login under way is given up.
     ///
     /// # Errors
     /// Any [`SshError`]; nothing was sent over the connection then.
     pub async fn session(&self) -> Result<Session, SshError> {
-        if let Some(socket) = self.living().await {
+        if let Some(socket) = self.look().await? {
             return Ok(session(&socket));
         }
         let mut last_failure = self.launching.lock().await;
@@ -176,20 +173,24 @@ impl Master {
     }
 
     /// Makes sure that there is a living master, as [`Self::session`] does. Of many that come at the same time one asks:
-    /// the question costs a master as much as opening a forward.
+    /// the question costs a master as much as opening a forward. Those who waited for it share its failure.
     pub(crate) async fn make_ready(&self) -> Result<(), SshError> {
-        let mut ready_at = self.ready_at.lock().await;
-        if ready_at.is_none_or(|at| at.elapsed() >= FRESH) {
-            *ready_at = None;
-            drop(self.session().await?);
-            *ready_at = Some(Instant::now());
+        let came = Instant::now();
+        let mut ready = self.ready.lock().await;
+        match &*ready {
+            Some((at, Ok(()))) if at.elapsed() < FRESH => return Ok(()),
+            Some((at, Err(error))) if *at >= came => return Err(error.clone()),
+            _ => {}
         }
-        Ok(())
+        *ready = None;
+        let found = self.session().await.map(drop);
+        *ready = Some((Instant::now(), found.clone()));
+        found
     }
 
     /// Forgets that the master was found alive: it has just gone.
     pub(crate) async fn forget_ready(&self) {
-        *self.ready_at.lock().await = None;
+        *self.ready.lock().await = None;
     }
 
     /// Forgets that a login has just failed: the next one is tried at once.
@@ -199,30 +200,32 @@ impl Master {
 
     /// Whether a master is there already, so that a session needs no login. Says nothing about the network behind it.
     pub async fn is_up(&self) -> bool {
-        self.living().await.is_some()
+        matches!(self.look().await, Ok(Some(_)))
     }
 
-    /// The socket of the master that is there: ours before the user's.
-    pub(crate) async fn living(&self) -> Option<PathBuf> {
+    /// The socket of the master that is there: ours before the user's. An error if ours could be somebody else's.
+    pub(crate) async fn look(&self) -> Result<Option<PathBuf>, SshError> {
+        self.files.check_dir()?;
         // Never closed; were it, the question could still be asked.
         let _permit = self.requests.acquire().await.ok();
         if liveness(&self.files.socket).await == Liveness::Up {
             self.adopt(None);
-            return Some(self.files.socket.clone());
+            return Ok(Some(self.files.socket.clone()));
         }
-        let theirs = self.adopted()?;
+        let Some(theirs) = self.adopted() else { return Ok(None) };
         if liveness(&theirs).await == Liveness::Up {
-            return Some(theirs);
+            return Ok(Some(theirs));
         }
         self.adopt(None);
-        None
+        Ok(None)
     }
 
     /// The process id of our own master, or `None` if none answers.
     ///
     /// # Errors
-    /// [`SshError::NoProgram`] if there is no `ssh` to ask with.
+    /// [`SshError::NoProgram`] if there is no `ssh` to ask with, [`SshError::ControlDir`] if it could be somebody else's.
     pub async fn pid(&self) -> Result<Option<u32>, SshError> {
+        self.files.check_dir()?;
         let answer = ask(&self.config, &self.files, "check").await?;
         Ok(answer.as_deref().and_then(read_pid))
     }
@@ -237,11 +240,7 @@ impl Master {
         let _lock = self.lock().await?;
         let was_up = liveness(&self.files.socket).await == Liveness::Up;
         if was_up {
-            ask(&self.config, &self.files, "exit").await?;
-            let until = Instant::now() + LEAVE;
-            while liveness(&self.files.socket).await == Liveness::Up && Instant::now() < until {
-                sleep(Duration::from_millis(10)).await;
-            }
+            leave(&self.config, &self.files).await?;
         }
         let left = self.clear().await?;
         self.files.set_typed(false)?;
@@ -258,43 +257,57 @@ impl Master {
     /// Launches a master in place of a dead one, unless somebody else has by now or the user has one. Returns its socket.
     async fn replace(&self) -> Result<PathBuf, SshError> {
         let ours = &self.files.socket;
-        match liveness(ours).await {
-            Liveness::Up => return Ok(ours.clone()),
-            Liveness::Gone => {}
+        let found = match liveness(ours).await {
             // Whatever comes instead will need its ports.
-            Liveness::Hung => drop(self.end_hung().await?),
+            Liveness::Hung => self.end_hung().await?,
+            found => found,
+        };
+        if found == Liveness::Up {
+            return Ok(ours.clone());
         }
-        if let Some(theirs) = self.find_theirs().await {
+        let said = self.configuration().await;
+        if let Some(theirs) = self.find_theirs(said.as_deref()).await {
             self.adopt(Some(theirs.clone()));
             return Ok(theirs);
         }
         // Asked before the lock too, which whoever is typing holds for long.
-        self.refuse_typed()?;
+        self.refuse_typed(found)?;
         let _lock = self.lock().await?;
-        if liveness(ours).await == Liveness::Up {
+        let found = liveness(ours).await;
+        if found == Liveness::Up {
             return Ok(ours.clone());
         }
-        self.refuse_typed()?;
+        self.refuse_typed(found)?;
         self.clear().await?;
         tracing::debug!(host = self.config.host, "launching an ssh master");
-        reach(&self.config, &self.files).await?;
+        reach(&self.config, &self.files, has_proxy(said.as_deref())).await?;
         Ok(ours.clone())
     }
 
-    fn refuse_typed(&self) -> Result<(), SshError> {
-        if self.files.is_typed() {
-            let (host, login) = (self.config.host.clone(), self.config.login_command.clone());
-            return Err(SshError::NotLoggedIn { host, login });
+    /// An error where a login took a person: none is tried without one, and none of theirs is ended by doubt.
+    fn refuse_typed(&self, found: Liveness) -> Result<(), SshError> {
+        if !self.files.is_typed() {
+            return Ok(());
         }
-        Ok(())
+        let (host, login) = (self.config.host.clone(), self.config.login_command.clone());
+        Err(match found {
+            Liveness::Hung => SshError::NotAnswering { host, login },
+            Liveness::Up | Liveness::Gone => SshError::NotLoggedIn { host, login },
+        })
     }
 
-    async fn end_hung(&self) -> Result<(), SshError> {
-        let _lock = self.lock().await?;
-        if liveness(&self.files.socket).await != Liveness::Up {
-            self.clear().await?;
+    /// Ends our own master, which did not answer, unless it does now or took a person. Returns what is there then.
+    async fn end_hung(&self) -> Result<Liveness, SshError> {
+        if self.files.is_typed() {
+            return Ok(Liveness::Hung);
         }
-        Ok(())
+        let _lock = self.lock().await?;
+        let found = liveness_at_last(&self.files.socket).await;
+        if found == Liveness::Up || self.files.is_typed() {
+            return Ok(found);
+        }
+        self.clear().await?;
+        Ok(Liveness::Gone)
     }
 
     /// Takes away what dead masters and half-done logins have left: processes and the socket. For whoever holds the lock

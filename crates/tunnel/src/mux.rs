@@ -1,13 +1,23 @@
 //! Small questions to a running master, each with a deadline of its own.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use openssh::{Error, Session, Stdio};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::control::check_socket;
+
 /// How long a master may take for an answer that needs no network. It answers within a millisecond when idle.
 const LOCAL_ANSWER: Duration = Duration::from_secs(2);
+
+/// The same for one that has not answered the last time: this process has waited for it once.
+const NEXT_ANSWER: Duration = Duration::from_millis(100);
+
+/// The sockets whose masters have not answered this process the last time.
+static HUNG: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// How often a master that gave no clear answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -28,12 +38,36 @@ pub(crate) fn session(socket: &Path) -> Session {
     Session::resume_mux(socket.into(), None)
 }
 
-/// Asks the master whether it is alive.
+/// Asks the master whether it is alive. One that hangs is waited for once, for 2 s; while it goes on to hang it is asked as
+/// often as anybody wants to know, and given little time: a command that asks in several places ends soon all the same.
 pub(crate) async fn liveness(socket: &Path) -> Liveness {
+    let has_hung = HUNG.lock().unwrap_or_else(PoisonError::into_inner).contains(socket);
+    let found = liveness_within(socket, if has_hung { NEXT_ANSWER } else { LOCAL_ANSWER }).await;
+    if has_hung != (found == Liveness::Hung) {
+        let mut hung = HUNG.lock().unwrap_or_else(PoisonError::into_inner);
+        if has_hung {
+            hung.remove(socket)
+        } else {
+            hung.insert(socket.to_owned())
+        };
+    }
+    found
+}
+
+/// Asks the same with all patience, for whoever ends a master that does not answer.
+pub(crate) async fn liveness_at_last(socket: &Path) -> Liveness {
+    liveness_within(socket, LOCAL_ANSWER).await
+}
+
+async fn liveness_within(socket: &Path, patience: Duration) -> Liveness {
+    if let Err(error) = check_socket(socket) {
+        tracing::warn!(%error, "a control socket is not used");
+        return Liveness::Gone;
+    }
     let session = session(socket);
-    let until = Instant::now() + LOCAL_ANSWER;
+    let until = Instant::now() + patience;
     loop {
-        match timeout(LOCAL_ANSWER, session.check()).await {
+        match timeout(patience, session.check()).await {
             Ok(Ok(())) => return Liveness::Up,
             Ok(Err(Error::Disconnected)) => return Liveness::Gone,
             Err(_) => return Liveness::Hung,
@@ -69,4 +103,30 @@ pub(crate) fn refusal(error: &Error) -> Option<String> {
     let Error::SshMux(inner) = error else { return None };
     let words = inner.to_string();
     words.starts_with("Server refused the request").then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_hangs_is_waited_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("x.sock");
+        let waited = async || {
+            let began = Instant::now();
+            (liveness(&socket).await, began.elapsed())
+        };
+        assert_eq!(waited().await, (Liveness::Gone, Duration::ZERO));
+        let stuck = UnixListener::bind(&socket).unwrap();
+        assert_eq!(waited().await, (Liveness::Hung, LOCAL_ANSWER));
+        assert_eq!(waited().await, (Liveness::Hung, NEXT_ANSWER));
+        drop(stuck);
+        assert_eq!(waited().await.0, Liveness::Gone);
+        std::fs::remove_file(&socket).unwrap();
+        let _another = UnixListener::bind(&socket).unwrap();
+        assert_eq!(waited().await, (Liveness::Hung, LOCAL_ANSWER));
+    }
 }

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::diagnose::{CONFIG_TIME, run};
 use crate::error::SshError;
+use crate::forward::Forward;
 use crate::master::{Master, MasterConfig};
 use crate::words::read_failure;
 
@@ -92,12 +93,7 @@ impl Nodes {
         if let Some(node) = known.get(name) {
             return Ok(Arc::clone(node));
         }
-        let config = MasterConfig {
-            ssh_config: Some(self.file("conf")),
-            connect_timeout: self.login.config.connect_timeout,
-            ..MasterConfig::new(name, &self.login.config.control_dir)
-        };
-        let node = Arc::new(Node { master: Arc::new(Master::new(config)?), turn: Mutex::new(()) });
+        let node = Arc::new(Node { master: Arc::new(node_master(&self.login, name)?), turn: Mutex::new(()) });
         known.insert(name.to_owned(), Arc::clone(&node));
         Ok(node)
     }
@@ -120,18 +116,13 @@ impl Nodes {
         }
     }
 
-    /// A file beside the login's own.
-    fn file(&self, extension: &str) -> PathBuf {
-        self.login.files.socket.with_extension(extension)
-    }
-
     /// Writes the configuration of the nodes' masters, and the script that carries them.
     async fn write_files(&self) -> Result<(), SshError> {
-        let script = self.file("proxy");
+        let script = file(&self.login, "proxy");
         let says = config_of(&self.login, &[]).await?;
         write_whole(&script, &proxy_script(&self.login.control_path())?)?;
         write_whole(
-            &self.file("conf"),
+            &file(&self.login, "conf"),
             &node_config(&script, self.login.config.ssh_config.as_deref(), &says)?,
         )
     }
@@ -141,6 +132,29 @@ impl Nodes {
         let (_, files) = says.iter().find(|(key, _)| key == "userknownhostsfile")?;
         files.split(' ').next().map(str::to_owned)
     }
+}
+
+/// A file beside the login's own.
+fn file(login: &Master, extension: &str) -> PathBuf {
+    login.files.socket.with_extension(extension)
+}
+
+/// Names the master of a node behind that login host. Touches nothing yet.
+fn node_master(login: &Master, name: &str) -> Result<Master, SshError> {
+    Master::new(MasterConfig {
+        ssh_config: Some(file(login, "conf")),
+        connect_timeout: login.config.connect_timeout,
+        ..MasterConfig::new(name, &login.config.control_dir)
+    })
+}
+
+/// Whether a forward goes through the master of a node that our own master of the login host carries, as far as the way
+/// to nodes tells: a master of the user's own may carry them as well.
+pub(crate) fn is_carried(login: &Master, forward: &Forward) -> bool {
+    let node = forward.node.as_deref().and_then(|node| node_master(login, node).ok());
+    let way = std::fs::read_to_string(file(login, "proxy")).unwrap_or_default();
+    node.is_some_and(|node| node.files.socket == Path::new(&forward.control))
+        && quoted(&login.files.socket).is_ok_and(|ours| way.contains(&format!(" -S {ours} ")))
 }
 
 /// Which of the two logins failed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::control::ControlFiles;
+use crate::diagnose::read_resolved;
 use crate::error::SshError;
 use crate::launch::{Try, launch};
 use crate::master::{Master, MasterConfig};
@@ -19,32 +20,57 @@ const ANSWER: Duration = Duration::from_secs(4);
 /// its words to tell the next one so.
 const ANSWER_AGAIN: Duration = Duration::from_secs(2);
 
-/// How often it is tried anew before a host counts as out of reach, each time with twice the patience.
-const TRIES: u32 = 2;
+/// How long a host may take for the same while it is found out whether it can be reached at all.
+const PATIENCE: [Duration; 2] = [ANSWER, ANSWER.saturating_mul(2)];
 
-/// What is left of the time for a login when it is not worth another try.
+/// What is left of the time for a login when it is not worth another try; and the time that `ssh` gets to end by itself, for
+/// the reason why it could not go on.
 const TOO_LATE: Duration = Duration::from_secs(1);
 
 /// Logs in as [`launch`] does, within the time for a login. A host that does not answer at all is out of reach after 12 s,
-/// and after 2 s if it was so at the last login; one that is slow has the whole time.
-pub(crate) async fn reach(config: &MasterConfig, files: &ControlFiles) -> Result<(), SshError> {
-    let is_known = is_out_of_reach(config, files);
-    let (mut patience, tries) = if is_known { (ANSWER_AGAIN, 1) } else { (ANSWER, TRIES) };
-    let until = Instant::now() + config.connect_timeout;
-    let mut unanswered = 0;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let answer = (patience < left).then_some(patience);
-        let error = match launch(config, files, Try { answer, whole: left }).await {
-            Err(error) if answer.is_some() && matches!(error, SshError::TimedOut { .. }) => error,
-            tried => return tried,
-        };
-        unanswered += u32::from(is_unanswered(&error));
-        if unanswered == tries || until.saturating_duration_since(Instant::now()) < TOO_LATE {
-            return Err(error);
-        }
-        patience *= 2;
+/// and after 2 s if it was so at the last login; one that answers, and is slow, has the whole time.
+///
+/// With `by_proxy`, a jump host or a command in between, it is one try, and how long the host may take to answer is as the
+/// user has configured: it counts from the beginning, and the login to a jump host, for which a person may have something
+/// to do, is a part of it (`ConnectTimeout` in ssh_config(5)).
+pub(crate) async fn reach(
+    config: &MasterConfig,
+    files: &ControlFiles,
+    by_proxy: bool,
+) -> Result<(), SshError> {
+    if by_proxy {
+        return launch(config, files, Try { answer: None, whole: config.connect_timeout }).await;
     }
+    let again = [ANSWER_AGAIN];
+    let patience = if is_out_of_reach(config, files) { &again[..] } else { &PATIENCE };
+    let until = Instant::now() + config.connect_timeout;
+    let left = || until.saturating_duration_since(Instant::now());
+    let mut unanswered = None;
+    for answer in patience {
+        unanswered = match left() >= *answer * 2 {
+            true => match launch(config, files, Try { answer: Some(*answer), whole: left() }).await {
+                Err(error) if is_unanswered(&error) => Some(error),
+                Err(SshError::TimedOut { .. }) if left() >= TOO_LATE => None,
+                tried => return tried,
+            },
+            false => None,
+        };
+        if unanswered.is_none() {
+            break;
+        }
+    }
+    match unanswered {
+        Some(error) => Err(error),
+        None => {
+            let answer = Some(left().saturating_sub(TOO_LATE)).filter(|answer| *answer >= TOO_LATE);
+            launch(config, files, Try { answer, whole: left() }).await
+        }
+    }
+}
+
+/// Whether something is between this machine and the host, by what `ssh -G` prints; if that is not known there may be.
+pub(crate) fn has_proxy(configuration: Option<&str>) -> bool {
+    configuration.is_none_or(|said| read_resolved(said).by_way_of.is_some())
 }
 
 /// Why the last login failed, by what `ssh` has left in the log; `None` where a master is there, or none was launched.
@@ -52,11 +78,7 @@ fn last_failure(config: &MasterConfig, files: &ControlFiles) -> Option<SshError>
     if files.socket.exists() {
         return None;
     }
-    let said = std::fs::read(&files.log).ok()?;
-    let said = String::from_utf8_lossy(&said);
-    // What a master says of its forwards is not about its own connection.
-    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("channel ")).collect();
-    (!lines.is_empty()).then(|| read_failure(&config.host, &lines.join("\n")))
+    Some(read_failure(&config.host, &files.last_words()?))
 }
 
 /// Whether the last login failed before anything had come back from the host, so that asking again costs it nothing; or

@@ -39,7 +39,7 @@ pub(crate) enum Cause {
 #[derive(Debug)]
 pub(crate) struct Route {
     socket: PathBuf,
-    up_at: Mutex<Option<Instant>>,
+    asked: Mutex<Option<(Instant, bool)>>,
     answered_at: Mutex<Option<Instant>>,
     log: Mutex<Log>,
 }
@@ -48,17 +48,21 @@ impl Route {
     pub(crate) fn new(control: &str) -> Self {
         let socket = PathBuf::from(control);
         let log = Mutex::new(Log { path: log_beside(&socket), read_to: 0 });
-        Self { socket, up_at: Mutex::default(), answered_at: Mutex::default(), log }
+        Self { socket, asked: Mutex::default(), answered_at: Mutex::default(), log }
     }
 
     /// Whether the master is there. If not, whatever listens on its forwards' ports is somebody else.
     pub(crate) async fn is_up(&self) -> bool {
-        let mut up_at = self.up_at.lock().await;
-        if up_at.is_some_and(|at| at.elapsed() < FRESH) {
-            return true;
+        let came = Instant::now();
+        let mut asked = self.asked.lock().await;
+        match *asked {
+            Some((at, true)) if at.elapsed() < FRESH => return true,
+            // All that wait for one that hangs wait for the same answer.
+            Some((at, false)) if at >= came => return false,
+            _ => {}
         }
         let is_up = liveness(&self.socket).await == Liveness::Up;
-        *up_at = is_up.then(Instant::now);
+        *asked = Some((Instant::now(), is_up));
         is_up
     }
 

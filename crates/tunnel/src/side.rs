@@ -30,6 +30,7 @@ impl SshError {
             | Self::NobodyToAsk { .. }
             | Self::Interrupted { .. }
             | Self::NotLoggedIn { .. }
+            | Self::NotAnswering { .. }
             | Self::Unresolved { .. }
             | Self::NoRoute { .. }
             | Self::Config { .. }

@@ -85,8 +85,15 @@ pub(crate) fn has_typed_method(words: &str) -> bool {
     methods.is_some_and(|methods| methods.split(',').any(is_typed))
 }
 
+/// Whether `ssh` said that the host, or one on the way to it, shows another key than the known one. With
+/// `StrictHostKeyChecking no` it goes on all the same.
+pub(crate) fn tells_changed_key(said: &str) -> bool {
+    matches!(read_failure("", said), SshError::HostKeyChanged { .. })
+}
+
 /// Reads `Offending ED25519 key in FILE:7`, the known key which the host's key contradicts, and `Host key for NAME has
-/// changed and ...` (`check_host_key` in `sshconnect.c`).
+/// changed and ...` (`check_host_key` in `sshconnect.c`). `ssh` says the latter where it does not go on, and Debian's always
+/// says `ssh-keygen -f "FILE" -R "NAME"`.
 fn changed_key(host: String, said: &str, words: String) -> SshError {
     let offending = said.lines().find(|line| line.starts_with("Offending ")).map(tidy);
     let place = offending.as_deref().and_then(|line| line.split_once(" key in "));
@@ -94,6 +101,11 @@ fn changed_key(host: String, said: &str, words: String) -> SshError {
     let name = said.lines().find_map(|line| {
         let (_, rest) = line.split_once("ost key for ")?;
         rest.split_once(" has changed").map(|(name, _)| tidy(name))
+    });
+    let name = name.or_else(|| {
+        let command = said.lines().map(str::trim).find(|line| line.starts_with("ssh-keygen -f "))?;
+        let (_, rest) = command.split_once(" -R \"")?;
+        rest.split_once('"').map(|(name, _)| tidy(name))
     });
     SshError::HostKeyChanged { host, words: offending.unwrap_or(words), name, file }
 }
@@ -181,6 +193,15 @@ mod tests {
         assert_eq!(words, "Offending ED25519 key in /home/a/.ssh/known_hosts:7");
         assert_eq!(name.as_deref(), Some("[lab.example.org]:2222"));
         assert_eq!(file, Some("/home/a/.ssh/known_hosts".into()));
+        let (_, rest) = said.split_once("Offending").unwrap();
+        let goes_on = format!(
+            "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\nOffending{}\r\n  remove with:\r\n  \
+             ssh-keygen -f \"/home/a/.ssh/known_hosts\" -R \"[lab.example.org]:2222\"\r\n",
+            rest.lines().next().unwrap()
+        );
+        assert!(tells_changed_key(&goes_on) && !tells_changed_key("Host key verification failed."));
+        let SshError::HostKeyChanged { name, file, .. } = read_failure("lab", &goes_on) else { panic!() };
+        assert_eq!((name.as_deref(), file.is_some()), (Some("[lab.example.org]:2222"), true));
         let bare = read_failure("lab", "REMOTE HOST IDENTIFICATION HAS CHANGED!");
         assert!(matches!(bare, SshError::HostKeyChanged { name: None, file: None, .. }), "{bare}");
     }

@@ -10,7 +10,7 @@ use crate::harness::{Sshd, eventually, free_port, process_group_of, signal_proce
 async fn refusal(config: MasterConfig) -> SshError {
     let master = Master::new(config).unwrap();
     let error = master.session().await.expect_err("logged in");
-    assert_eq!(master.pid().await.unwrap(), None, "a master is left after: {error}");
+    assert!(!matches!(master.pid().await, Ok(Some(_))), "a master is left after: {error}");
     println!("{error}");
     error
 }
@@ -121,6 +121,31 @@ async fn a_changed_host_key_is_refused_and_named() {
     assert_eq!((name.as_deref(), file), (known.split(' ').next(), Some(sshd.path("known_hosts"))));
 }
 
+/// `ssh` itself goes on then, with a warning that nobody would see.
+#[tokio::test]
+async fn a_changed_host_key_is_refused_where_ssh_would_go_on() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure("  StrictHostKeyChecking no");
+    sshd.know_host_key("stranger");
+    let known = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    for _ in 0..2 {
+        let error = refusal(sshd.config()).await;
+        let SshError::HostKeyChanged { name, file, .. } = error else { panic!("{error}") };
+        assert_eq!(file, Some(sshd.path("known_hosts")));
+        // As Debian's ssh says; others say it only where they do not go on.
+        assert!(name.is_none_or(|name| Some(name.as_str()) == known.split(' ').next()));
+    }
+    let typed = sshd.master().log_in(Duration::from_secs(20), &mut |_| {}).await;
+    assert!(matches!(typed, Err(SshError::HostKeyChanged { .. })), "{typed:?}");
+    let words = format!("-S {}", sshd.master().control_path().display());
+    assert!(process_group_of(&words).is_none() && !sshd.master().control_path().exists());
+    assert!(matches!(sshd.master().last_failure(), Some(SshError::HostKeyChanged { .. })));
+    assert_eq!(std::fs::read_to_string(sshd.path("known_hosts")).unwrap(), known);
+
+    sshd.configure("  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null");
+    sshd.master().session().await.unwrap().check().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_refused_key_is_told() {
     let Some(sshd) = Sshd::start() else { return };
@@ -216,6 +241,28 @@ async fn a_control_directory_of_somebody_else_is_refused() {
     let error = refusal(sshd.config()).await;
     assert!(error.to_string().ends_with("belongs to another user"), "{error}");
     assert_eq!(sshd.logins(), 0);
+}
+
+/// Whoever can write there could put a socket of theirs in the place of ours.
+#[tokio::test]
+async fn a_living_master_in_a_directory_open_to_others_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(sshd) = Sshd::start() else { return };
+    let master = sshd.master();
+    let forward = master.forward("127.0.0.1", 1, None).await.unwrap();
+    let set_mode = |mode| {
+        std::fs::set_permissions(sshd.path("c"), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(0o777);
+    let error = master.session().await.expect_err("used");
+    assert!(error.to_string().ends_with("is open to other users"), "{error}");
+    assert!(matches!(error, SshError::ControlDir { .. }));
+    assert!(!master.is_up().await && master.login().await.is_none());
+    assert!(master.pid().await.is_err() && forward.close().await.is_err());
+    set_mode(0o700);
+    master.session().await.unwrap().check().await.unwrap();
+    forward.close().await.unwrap();
+    assert_eq!(sshd.logins(), 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 mod contract;
 mod diagnose;
 mod harness;
+mod hung;
 mod left_over;
 mod login;
 mod nodes;

@@ -192,6 +192,9 @@ async fn both_masters_come_back_after_either_dies() {
     assert_eq!((&third, fetch(third.port).await.unwrap().as_str()), (&first, "hello"));
     assert_eq!((cluster.login.logins(), cluster.node.logins()), (2, 3));
 
+    assert!(login.carries(&third), "it ends with the login");
+    let another = Master::new(MasterConfig { user: Some("root".into()), ..cluster.login.config() }).unwrap();
+    assert!(!another.carries(&third));
     login.stop().await.unwrap();
     eventually("logging out ends both", async || !node.is_up().await && !login.is_up().await).await;
     assert!(is_free(third.port));
@@ -230,6 +233,11 @@ async fn a_node_s_key_that_is_not_known_is_never_taken() {
     let error = cluster.tunnels().open(service(), &on("node-1", &web), None, None).await.unwrap_err();
     assert!(matches!(cause(error).source, SshError::HostKeyChanged { .. }));
     assert_eq!(cluster.node.logins(), 0);
+
+    cluster.configure("  StrictHostKeyChecking no");
+    let error = cluster.tunnels().open(service(), &on("node-1", &web), None, None).await.unwrap_err();
+    assert!(matches!(cause(error).source, SshError::HostKeyChanged { .. }));
+    assert!(!cluster.node_master("node-1").is_up().await, "ssh itself would go on");
 }
 
 #[tokio::test]

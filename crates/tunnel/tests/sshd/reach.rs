@@ -1,13 +1,18 @@
 //! Hosts that are out of reach and come back, connections that fall silent, and what is left of tunnels meanwhile.
 
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use towline_core::ports::Tunnels;
 use towline_tunnel::{SshError, SshTunnels, Standing};
 
-use crate::harness::{Sshd, eventually, free_port, signal_process};
+use crate::harness::{Sshd, eventually, free_port, process_group_of, signal_process};
 use crate::tunnels::service;
 use crate::web::{Web, fetch, ok};
 
@@ -37,6 +42,65 @@ async fn a_login_that_was_refused_is_not_tried_again() {
     assert!(!master.reconnect().await);
     assert_eq!(sshd.refusals(), refused);
     assert!(matches!(master.last_failure(), Some(SshError::Denied { .. })));
+}
+
+/// One that is given up says nothing of the host.
+#[tokio::test]
+async fn a_login_that_was_given_up_does_not_make_one_forget() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure(&format!("  Port {}", free_port()));
+    assert!(matches!(sshd.master().session().await, Err(SshError::Refused { .. })));
+    let proxy = format!("sleep 62.{}", sshd.port);
+    sshd.configure(&format!("  ProxyCommand {proxy}"));
+    let master = sshd.master();
+    tokio::select! {
+        login = master.session() => panic!("{login:?}"),
+        () = eventually("a login under way", async || process_group_of(&proxy).is_some()) => {}
+    }
+    assert!(matches!(master.last_failure(), Some(SshError::Refused { .. })));
+    sshd.configure("");
+    assert!(sshd.master().reconnect().await, "the host is known to be out of reach");
+    assert!(master.last_failure().is_none());
+}
+
+/// A person may have something to do there, once.
+#[tokio::test]
+async fn what_is_in_between_is_waited_for_in_one_try() {
+    let Some(sshd) = Sshd::start() else { return };
+    let (jump, tries) = (sshd.path("jump_config"), sshd.path("tries"));
+    std::fs::copy(sshd.path("ssh_config"), &jump).unwrap();
+    sshd.configure(&format!(
+        "  ProxyCommand sh -c 'echo >>{}; sleep 5; exec ssh -F {} -W %h:%p lab'",
+        tries.display(),
+        jump.display()
+    ));
+    sshd.master().session().await.unwrap().check().await.unwrap();
+    assert_eq!(std::fs::read_to_string(tries).unwrap(), "\n");
+}
+
+/// A relay that takes connections at once, and carries them late.
+async fn slow_relay(to: u16, late: Duration) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            drop(tokio::spawn(async move {
+                sleep(late).await;
+                let mut to = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await.unwrap();
+                let _either_end = copy_bidirectional(&mut from, &mut to).await;
+            }));
+        }
+    }));
+    port
+}
+
+#[tokio::test]
+async fn a_host_that_is_slow_has_all_the_time_there_is() {
+    let Some(sshd) = Sshd::start() else { return };
+    // More than half of the harness's connect_timeout.
+    let port = slow_relay(sshd.port, Duration::from_secs(11)).await;
+    sshd.configure(&format!("  Port {port}\n  HostKeyAlias [127.0.0.1]:{}", sshd.port));
+    sshd.master().session().await.unwrap().check().await.unwrap();
 }
 
 #[tokio::test]
