@@ -241,7 +241,7 @@ impl App {
                 self.config.profiles.get(name).map(|profile| SshLogin::of(name, profile, &self.paths));
             if let Some(Ok(Some(login))) = login
                 && login.needs_person()
-                && login.made().await.is_none()
+                && login.made().await.is_none_or(|made| !made.answers)
             {
                 self.terminal.hint(&login_command(name));
             }

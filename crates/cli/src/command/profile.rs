@@ -26,7 +26,8 @@ pub(crate) enum ProfileVerb {
     /// List the profiles, and since when somebody is logged in
     ///
     /// With --json an array of objects. `login` is null while nobody is logged in; else it has `by` (`towline`, or `user`
-    /// for a connection that an `ssh` of your own has made), `since` and `socket`. `login_needs_person` tells whether the
+    /// for a connection that an `ssh` of your own has made), `since`, `socket`, and `answers`, which is false while a login
+    /// that took a person hangs: it is left alone, and used again once it goes on. `login_needs_person` tells whether the
     /// last login took a person, so that no other is tried without one.
     Ls(JsonArg),
     Show(ShowArgs),
@@ -196,6 +197,8 @@ struct LoginView<'a> {
     by: &'static str,
     since: Option<Timestamp>,
     socket: &'a str,
+    /// Whether the connection does what it is asked.
+    answers: bool,
 }
 
 /// How far somebody is logged in for a profile.
@@ -224,6 +227,9 @@ impl LoginState {
             Self::Out(true) => "no, takes a person".to_owned(),
             Self::In(_, made) => {
                 let since = made.since.map_or("yes".to_owned(), |at| format!("for {}", age(now.since(at))));
+                if !made.answers {
+                    return format!("{since}, does not answer");
+                }
                 if made.is_ours { since } else { format!("{since}, by your own ssh") }
             }
         }
@@ -251,6 +257,7 @@ pub(super) async fn ls(app: &App, args: &JsonArg) -> Outcome<()> {
                     by: if made.is_ours { "towline" } else { "user" },
                     since: made.since,
                     socket: &made.socket,
+                    answers: made.answers,
                 }),
                 login_needs_person: match login {
                     LoginState::None => None,

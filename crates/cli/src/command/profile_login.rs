@@ -20,10 +20,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 ///
 /// For clusters that want a password or a code besides a key: `ssh` asks for it here, at the terminal (or by SSH_ASKPASS
 /// where there is none), as it asks whether to trust a host key that it does not know. All other commands use the
-/// connection that this leaves behind, and never ask. When it is gone they say so, with exit code 6.
+/// connection that this leaves behind, and never ask. When it is gone or does not answer they say so, with exit code 6.
 ///
 /// A login that is there already is used, also one that you have made with an `ssh` of your own whose ControlPath your
-/// configuration names. Afterwards the tunnels of the profile's services are opened again, at the same local ports.
+/// configuration names; one that does not answer is ended and made anew. Afterwards the tunnels of the profile's services are opened again, at the same local ports.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoginArgs {
     /// Name of the profile
@@ -32,7 +32,7 @@ pub(crate) struct LoginArgs {
 
 /// End the connection to the cluster of a profile
 ///
-/// Its tunnels end with it; services run on. A connection that you have started with an `ssh` of your own is left alone.
+/// Its tunnels end with it, also those that go through compute nodes; services run on. A connection that you have started with an `ssh` of your own is left alone.
 /// Where no person is needed for it, the next command that has something to ask logs in again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogoutArgs {

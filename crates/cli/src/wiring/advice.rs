@@ -139,6 +139,12 @@ fn ssh(error: &SshError) -> Option<(Option<Kind>, String)> {
             ),
         ),
         SshError::NotLoggedIn { login: Some(login), .. } => (None, login.clone()),
+        SshError::NotAnswering { login: Some(login), .. } => (
+            None,
+            format!(
+                "{login} (it ends that connection and makes another; should it go on by itself, it is used again)"
+            ),
+        ),
         SshError::Denied { host, login: Some(login), .. } => (
             None,
             format!(
@@ -211,13 +217,20 @@ mod tests {
         assert_eq!(failure.kind, Kind::Unreachable);
         assert!(failure.hints[0].contains("ssh login"), "{:?}", failure.hints);
 
-        let login = Some("towline profile login lab".to_owned());
+        let login_of_lab = || Some("towline profile login lab".to_owned());
+        let login = login_of_lab();
         let gone = SshError::NotLoggedIn { host: "login".into(), login: login.clone() };
         let failure = Failure::from_error(
             Kind::Internal,
             ShellError::NotSent { host: "login".into(), source: gone.into() },
         );
         assert_eq!((failure.kind, failure.hints), (Kind::Internal, login.into_iter().collect()));
+
+        let hangs = SshError::NotAnswering { host: "login".into(), login: login_of_lab() };
+        let shell = ShellError::NotSent { host: "login".into(), source: hangs.into() };
+        let failure = Failure::from(SubmitError::NotSent(Box::new(shell)));
+        assert_eq!(failure.kind, Kind::Unreachable);
+        assert!(failure.hints[0].starts_with("towline profile login lab ("), "{:?}", failure.hints);
 
         let home = ClusterError::Home { home: "/x".into(), words: "Permission denied".into() };
         let failure = Failure::from(SubmitError::NotSent(Box::new(home)));

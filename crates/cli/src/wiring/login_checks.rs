@@ -127,17 +127,25 @@ fn failed_login(
     error: SshError,
     denial: Option<Denial>,
 ) -> Vec<Check> {
-    let was_asked = !matches!(error, SshError::NotLoggedIn { .. });
-    let reached = match was_asked {
-        true => Check::ok("host", format!("{} answers", master.host())),
-        false => Check::skipped("host", "not asked: nobody is logged in"),
+    let not_asked = match &error {
+        SshError::NotLoggedIn { .. } => Some("nobody is logged in"),
+        SshError::NotAnswering { .. } => Some("the connection does not answer"),
+        _ => None,
     };
-    let known = match was_asked {
-        true => Check::ok("host-key", "accepted, as your ssh configuration has it"),
-        false => Check::skipped("host-key", "not looked at: nobody is logged in"),
+    let (reached, known) = match not_asked {
+        None => (
+            Check::ok("host", format!("{} answers", master.host())),
+            Check::ok("host-key", "accepted, as your ssh configuration has it"),
+        ),
+        Some(why) => (
+            Check::skipped("host", format!("not asked: {why}")),
+            Check::skipped("host-key", format!("not looked at: {why}")),
+        ),
     };
     let at = match &error {
-        SshError::Denied { .. } | SshError::NotLoggedIn { .. } => "authentication",
+        SshError::Denied { .. } | SshError::NotLoggedIn { .. } | SshError::NotAnswering { .. } => {
+            "authentication"
+        }
         SshError::HostKeyUnknown { .. } | SshError::HostKeyChanged { .. } => "host-key",
         _ => "host",
     };
@@ -277,9 +285,10 @@ mod tests {
         let denied = path(SshError::Denied { host: host.clone(), words, login: None });
         assert_eq!(denied.last(), Some(&("authentication", Verdict::Failed)));
         assert_eq!(denied.len(), 3);
-        let gone = path(SshError::NotLoggedIn { host, login: None });
+        let gone = path(SshError::NotLoggedIn { host: host.clone(), login: None });
         let skipped = |name| (name, Verdict::Skipped);
         assert_eq!(gone, [skipped("host"), skipped("host-key"), ("authentication", Verdict::Failed)]);
+        assert_eq!(path(SshError::NotAnswering { host, login: None }), gone);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) struct MadeLogin {
     pub(crate) since: Option<Timestamp>,
     /// The control socket of its connection.
     pub(crate) socket: String,
+    /// Whether its connection answers; it is used again once it does.
+    pub(crate) answers: bool,
 }
 
 impl From<Login> for MadeLogin {
@@ -57,6 +59,7 @@ impl From<Login> for MadeLogin {
             is_ours: login.is_ours,
             since: since.map(|since| Timestamp::from_secs(0).plus(since)),
             socket: login.socket.to_string_lossy().into_owned(),
+            answers: login.answers,
         }
     }
 }
