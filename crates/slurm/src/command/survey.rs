@@ -66,18 +66,17 @@ wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" -v row="${mark}Q
   $2 == "FAILED" { failed[token] = substr($1, 3); next }
   { seen[token] = 1 }
   END {
-    for (token in id) {
-      if (!(token in known) || token in begun) print token
-      if (!(token in seen)) print token, (token in failed) ? failed[token] : id[token], since[token]
-    }
+    for (token in id) if (!(token in known) || token in begun) print token
+    print "/"
+    for (token in id) if (!(token in seen)) print token ":" ((token in failed) ? failed[token] : id[token]) ":" since[token]
   }')
 ids=
 lost=
 first=
-tokens=
-while read -r token id since; do
-  [ -n "$token" ] || continue
-  if [ -z "$id" ]; then tokens="$tokens $token"; continue; fi
+set -f
+for job in ${wanted#*/}; do
+  token=${job%%:*} id=${job#*:}
+  since=${id#*:} id=${id%:*}
   say "w$token"
   if [ "$id" = - ] && [ -s "$services/$token/job.id" ]; then read -r id <"$services/$token/job.id"; fi
   case $id in
@@ -86,9 +85,8 @@ while read -r token id since; do
       if [ -z "$first" ] || [ "$since" -lt "$first" ]; then first=$since; fi ;;
     *) ids=$ids,$id ;;
   esac
-done <<END_OF_WANTED
-$wanted
-END_OF_WANTED
+done
+set +f
 accounting() {
   section sacct
   rows=$(bounded "$seconds" sacct -X -D -n -p --delimiter="$unit" -u "$(id -u)" -o "$fields" "$@")
@@ -109,7 +107,7 @@ if [ -n "$ids$lost" ] && command -v sacct >/dev/null 2>&1; then
 fi
 say r
 if cd "$services" 2>/dev/null; then
-  for token in $tokens; do printf '%s\n' "$token"/*.json; done | xargs grep -s '' /dev/null
+  for token in ${wanted%%/*}; do printf '%s\n' "$token"/*.json; done | xargs grep -s '' /dev/null
 fi
 finish
 "#;
