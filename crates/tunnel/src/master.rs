@@ -75,6 +75,7 @@ pub struct Master {
     ready: Mutex<Option<(Instant, Result<(), SshError>)>>,
     pub(crate) sessions: Semaphore,
     pub(crate) requests: Semaphore,
+    checks: Semaphore,
 }
 
 impl Master {
@@ -108,6 +109,7 @@ impl Master {
             ready: Mutex::default(),
             sessions: Semaphore::new(SESSIONS),
             requests: Semaphore::new(REQUESTS),
+            checks: Semaphore::new(SESSIONS),
         })
     }
 
@@ -207,7 +209,7 @@ impl Master {
     pub(crate) async fn look(&self) -> Result<Option<PathBuf>, SshError> {
         self.files.check_dir()?;
         // Never closed; were it, the question could still be asked.
-        let _permit = self.requests.acquire().await.ok();
+        let _permit = self.checks.acquire().await.ok();
         if liveness(&self.files.socket).await == Liveness::Up {
             self.adopt(None);
             return Ok(Some(self.files.socket.clone()));
