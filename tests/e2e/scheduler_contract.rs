@@ -83,7 +83,8 @@ impl SchedulerBench for Cluster {
     }
 
     fn spec(&self, work: Work) -> Option<ServiceSpec> {
-        let mut spec = ServiceSpec { setup: Vec::new(), chdir: None, ..sample_service(1, "contract").spec };
+        let mut spec =
+            ServiceSpec { setup: Vec::new(), chdir: None, ..(*sample_service(1, "contract").spec).clone() };
         spec.resources = Resources::default();
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
         spec.command = match work {

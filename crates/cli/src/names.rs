@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn a_whole_uuid_wins_over_a_name_like_it() {
         let mut old = service(1, "old");
-        old.spec.name = serde_json::from_value(id(2).to_string().into()).unwrap();
+        std::sync::Arc::make_mut(&mut old.spec).name =
+            serde_json::from_value(id(2).to_string().into()).unwrap();
         let all = [old, service(2, "web")];
         assert_eq!(resolve(&id(2).to_string(), &all).unwrap().id, id(2));
     }

@@ -1,5 +1,7 @@
 //! A service as a whole: what was asked for, and where it stands.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::ServiceId;
@@ -12,8 +14,8 @@ use crate::time::Timestamp;
 pub struct Service {
     /// Its identity.
     pub id: ServiceId,
-    /// What was asked for.
-    pub spec: ServiceSpec,
+    /// What was asked for. Shared by all copies, since it never changes.
+    pub spec: Arc<ServiceSpec>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// Where it stands.
@@ -24,8 +26,8 @@ pub struct Service {
 
 impl Service {
     /// A service that was just asked for; nothing is sent or saved yet.
-    pub fn new(id: ServiceId, spec: ServiceSpec, terms: Terms, now: Timestamp) -> Self {
-        Self { id, spec, created_at: now, life: Life::new(terms, now), generation: 0 }
+    pub fn new(id: ServiceId, spec: impl Into<Arc<ServiceSpec>>, terms: Terms, now: Timestamp) -> Self {
+        Self { id, spec: spec.into(), created_at: now, life: Life::new(terms, now), generation: 0 }
     }
 
     /// The flat name of where it stands.

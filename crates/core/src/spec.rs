@@ -111,7 +111,7 @@ pub struct ServiceSpec {
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Working directory; `None` is the user's home.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chdir: Option<String>,
     /// Who is to reach its port where it runs.
     #[serde(default)]

@@ -51,7 +51,7 @@ impl Story {
 
     fn service(&self, n: u32) -> Service {
         let mut sample = sample_service(n, &format!("web-{n}"));
-        sample.spec.grace = 10 * MINUTE;
+        Arc::make_mut(&mut sample.spec).grace = 10 * MINUTE;
         Service::new(sample.id, sample.spec, Terms::with_grace(10 * MINUTE), self.world.now())
     }
 
@@ -357,10 +357,10 @@ async fn two_engines_on_one_ledger_start_one_job() {
 async fn what_is_wrong_is_refused_before_anything_is_recorded() {
     let story = Story::new();
     let mut bad = story.service(1);
-    bad.spec.command.clear();
+    Arc::make_mut(&mut bad.spec).command.clear();
     assert!(matches!(story.start(bad).await.0, Err(EngineError::Spec(_))));
     let mut elsewhere = story.service(2);
-    elsewhere.spec.profile = "other".into();
+    Arc::make_mut(&mut elsewhere.spec).profile = "other".into();
     assert!(matches!(story.start(elsewhere).await.0, Err(EngineError::OtherProfile { .. })));
     assert!(story.ledger.list(Select::All).await.unwrap().services.is_empty());
     let unknown = story.service(3).id;

@@ -52,7 +52,7 @@ fn spec(command: &str, workers: u32) -> ServiceSpec {
     ServiceSpec {
         command: command.split(' ').map(str::to_owned).collect(),
         resources: Resources { cpus: Some(workers), ..Resources::default() },
-        ..sample_service(1, "contract").spec
+        ..(*sample_service(1, "contract").spec).clone()
     }
 }
 

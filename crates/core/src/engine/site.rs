@@ -69,7 +69,7 @@ impl Engine {
         if service.spec.profile == self.profile {
             Ok(service)
         } else {
-            Err(EngineError::OtherProfile { id, profile: service.spec.profile })
+            Err(EngineError::OtherProfile { id, profile: service.spec.profile.clone() })
         }
     }
 }

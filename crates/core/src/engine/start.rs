@@ -23,7 +23,7 @@ impl Engine {
         service.spec.check()?;
         self.site.scheduler.check(&service.spec)?;
         if service.spec.profile != self.profile {
-            return Err(EngineError::OtherProfile { id: service.id, profile: service.spec.profile });
+            return Err(EngineError::OtherProfile { id: service.id, profile: service.spec.profile.clone() });
         }
         let recorded =
             Event { at: service.created_at, from: None, to: service.status(), why: service.life.why() };

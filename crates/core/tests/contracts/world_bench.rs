@@ -128,7 +128,7 @@ impl SchedulerBench for WorldBench {
             Work::Refused => "refused".to_owned(),
             Work::Exit(code) => code.to_string(),
         };
-        Some(ServiceSpec { command: vec![word], ..sample_service(1, "contract").spec })
+        Some(ServiceSpec { command: vec![word], ..(*sample_service(1, "contract").spec).clone() })
     }
 
     async fn live_jobs(&self, id: ServiceId) -> usize {

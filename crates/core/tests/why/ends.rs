@@ -51,7 +51,7 @@ fn memory_is_told_with_limit_and_peak() {
         &["limit was 100M, and no peak was recorded"],
     );
     let mut asked = service;
-    asked.spec.resources.mem = Some("2G".into());
+    std::sync::Arc::make_mut(&mut asked.spec).resources.mem = Some("2G".into());
     assert_says(&why(&asked, &Evidence::default()).sentence, &["its limit was 2G"]);
 }
 

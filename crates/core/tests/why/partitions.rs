@@ -99,7 +99,7 @@ fn no_word_that_is_said_of_one_partition_is_said_of_all() {
     }
     // That is how it was asked for, if the cluster does not tell.
     let mut service = waiting("PartitionTimeLimit");
-    service.spec.resources.partition = Some("short,long".into());
+    std::sync::Arc::make_mut(&mut service.spec).resources.partition = Some("short,long".into());
     assert_eq!(why(&service, &Evidence::default()).outlook, Outlook::Waits);
     for word in ["InvalidAccount", "BadConstraints", "AssocMaxCpuPerJobLimit"] {
         assert_eq!(explained(word, "short,long", Asked::default(), &[]).outlook, Outlook::Never, "{word}");

@@ -161,7 +161,7 @@ fn other_nodes_are_advised_only_where_some_are_named() {
     let free = advice(&Evidence::default());
     assert!(!free.contains("--nodelist") && free.contains("sinfo -R"), "{free}");
     let mut service = waiting("NodeDown");
-    service.spec.resources.nodelist = Some("c2".into());
+    std::sync::Arc::make_mut(&mut service.spec).resources.nodelist = Some("c2".into());
     assert_says(&why(&service, &Evidence::default()).advice, &["without that --nodelist"]);
 }
 

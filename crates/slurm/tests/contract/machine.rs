@@ -150,7 +150,7 @@ impl SchedulerBench for Machine {
         }
         let command = command.iter().map(ToString::to_string).collect();
         let sample = sample_service(1, "contract").spec;
-        Some(ServiceSpec { command, resources, setup: Vec::new(), chdir: None, ..sample })
+        Some(ServiceSpec { command, resources, setup: Vec::new(), chdir: None, ..(*sample).clone() })
     }
 
     async fn live_jobs(&self, id: ServiceId) -> usize {

@@ -1,6 +1,7 @@
 //! Servers that cannot be used, or not now.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -99,8 +100,9 @@ async fn any_text_is_kept() {
     let store = schema.open().await;
     let mut web = sample_service(1, "web");
     // PostgreSQL takes no NUL in a text.
-    web.spec.profile = "lab\0".to_owned();
-    web.spec.env.insert("RAW".to_owned(), "a\0b\u{1}\\u0000".to_owned());
+    let spec = Arc::make_mut(&mut web.spec);
+    spec.profile = "lab\0".to_owned();
+    spec.env.insert("RAW".to_owned(), "a\0b\u{1}\\u0000".to_owned());
     insert(&store, &web).await.unwrap();
     let listing = store.list(towline_core::ports::Select::All).await.unwrap();
     assert_eq!(listing.services, [web]);
