@@ -13,7 +13,7 @@ use towline_core::id::ServiceId;
 use towline_core::ports::{Change, Ledger, LedgerError, Listing, SaveOutcome, Select};
 use towline_core::service::{Event, Service};
 
-use crate::current::{changed, generations};
+use crate::current::{changed, current};
 use crate::entity::{event, service};
 use crate::row;
 use crate::save::{BATCH, save_all};
@@ -97,6 +97,7 @@ impl Ledger for Store {
 impl Store {
     /// Reads the rows that `query` finds, oldest first.
     async fn read(&self, query: sea_orm::Select<service::Entity>) -> Result<Listing, LedgerError> {
+        let query = query.select_only().columns(row::COLUMNS);
         let query = query.order_by_asc(service::Column::CreatedAt).order_by_asc(service::Column::Id);
         let reading = async {
             let mut listing = Listing::default();
@@ -115,10 +116,8 @@ impl Store {
 
     /// Reads the rows that are not as they are known: mostly none, which one row tells.
     async fn read_changed(&self, known: &BTreeMap<ServiceId, u64>) -> Result<Listing, LedgerError> {
-        let columns = [service::Column::Id, service::Column::Generation];
-        let rows = service::Entity::find().filter(service::Column::Unfinished.eq(true)).select_only();
-        let rows = rows.columns(columns).into_query();
-        let current = async { generations(self.db(), rows).await.map_err(self.fault()) };
+        let unfinished = service::Column::Unfinished.eq(true);
+        let current = async { current(self.db(), unfinished, false).await.map_err(self.fault()) };
         let ids = changed(self.in_time(current).await?, known);
         let mut listing = Listing::default();
         for ids in ids.chunks(BATCH) {

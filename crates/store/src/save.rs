@@ -1,14 +1,10 @@
 //! Many changes in a few statements.
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, LockType, Query, TableRef, Value, ValueTuple};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
-};
-use towline_core::id::ServiceId;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, Query, TableRef, Value, ValueTuple};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel};
 use towline_core::ports::{Change, LedgerError, SaveOutcome};
 
-use crate::current::{Generations, generations};
+use crate::current::current;
 use crate::entity::{event, service};
 use crate::faults::Faults;
 use crate::row::{self, LifeColumns};
@@ -53,17 +49,17 @@ async fn save_batch(
     faults: &Faults,
 ) -> Result<Vec<(usize, u64)>, LedgerError> {
     let fault = |error: DbErr| faults.database(&error);
-    let current =
-        lock_generations(txn, batch.iter().map(|index| changes[*index].service.id)).await.map_err(fault)?;
+    let ids = batch.iter().map(|index| changes[*index].service.id.to_string());
+    let now = current(txn, service::Column::Id.is_in(ids), true).await.map_err(fault)?;
     let mut saved = Vec::new();
-    let (mut lives, mut events) = (Vec::new(), Vec::new());
+    let (mut moved, mut lives, mut events) = (Vec::new(), Vec::new(), Vec::new());
     for index in batch {
         let Change { service, event } = &changes[*index];
         let id = service.id.to_string();
-        let Some(next) = current
+        let Some((row, next)) = now
             .get(&id)
-            .filter(|now| u64::try_from(**now) == Ok(service.generation))
-            .and_then(|now| now.checked_add(1))
+            .filter(|row| u64::try_from(row.generation) == Ok(service.generation))
+            .and_then(|row| Some((row, row.generation.checked_add(1)?)))
         else {
             continue;
         };
@@ -71,11 +67,18 @@ async fn save_batch(
         if let Some(event) = event {
             events.push(row::from_event(id.clone(), next, event).into_active_model());
         }
-        lives.push(life_values(id, next, columns));
+        if !row.is_selected_as(&columns) {
+            moved.push(selected_values(id.clone(), &columns));
+        }
+        lives.push(ValueTuple::Three(id.into(), next.into(), columns.life.into()));
         saved.push((*index, service.generation + 1));
     }
     if !lives.is_empty() {
-        update(txn, lives).await.map_err(fault)?;
+        update(txn, &[service::Column::Generation, service::Column::Life], lives).await.map_err(fault)?;
+    }
+    if !moved.is_empty() {
+        let columns = [service::Column::Status, service::Column::Ended, service::Column::Unfinished];
+        update(txn, &columns, moved).await.map_err(fault)?;
     }
     if !events.is_empty() {
         event::Entity::insert_many(events).exec_without_returning(txn).await.map_err(fault)?;
@@ -83,40 +86,26 @@ async fn save_batch(
     Ok(saved)
 }
 
-/// The generations that the rows have now, locked against other writers until the transaction ends.
-async fn lock_generations(
-    txn: &DatabaseTransaction,
-    ids: impl Iterator<Item = ServiceId>,
-) -> Result<Generations, DbErr> {
-    let rows = service::Entity::find()
-        .select_only()
-        .columns([service::Column::Id, service::Column::Generation])
-        .filter(service::Column::Id.is_in(ids.map(|id| id.to_string())))
-        .order_by_asc(service::Column::Id)
-        .lock(LockType::Update);
-    generations(txn, rows.into_query()).await
-}
-
-fn life_values(id: String, generation: i64, columns: LifeColumns) -> ValueTuple {
-    let LifeColumns { status, ended, unfinished, life } = columns;
-    let values: [Value; 6] =
-        [id.into(), generation.into(), status.into(), ended.into(), unfinished.into(), life.into()];
+fn selected_values(id: String, columns: &LifeColumns) -> ValueTuple {
+    let LifeColumns { status, ended, unfinished, .. } = columns;
+    let values: [Value; 4] = [id.into(), status.as_str().into(), (*ended).into(), (*unfinished).into()];
     ValueTuple::Many(values.into())
 }
 
-/// Writes the lives of many rows at once. Both databases name the columns of a list of values `column1`, `column2`, ...
-async fn update(txn: &DatabaseTransaction, lives: Vec<ValueTuple>) -> Result<(), DbErr> {
+/// Writes these columns of many rows at once, each given as its id and their values. Both databases name the columns of a
+/// list of values `column1`, `column2`, ...
+async fn update(
+    txn: &DatabaseTransaction,
+    columns: &[service::Column],
+    rows: Vec<ValueTuple>,
+) -> Result<(), DbErr> {
     const NEW: &str = "new";
-    let column = |column: &'static str| Expr::col((NEW, column));
-    let update = Query::update()
-        .table(service::Entity)
-        .value(service::Column::Generation, column("column2"))
-        .value(service::Column::Status, column("column3"))
-        .value(service::Column::Ended, column("column4"))
-        .value(service::Column::Unfinished, column("column5"))
-        .value(service::Column::Life, column("column6"))
-        .from(TableRef::ValuesList(lives, NEW.into_iden()))
-        .and_where(Expr::col((service::Entity, service::Column::Id)).eq(column("column1")))
-        .take();
+    let new = |number: usize| Expr::col((NEW, Alias::new(format!("column{number}"))));
+    let mut update = Query::update();
+    update.table(service::Entity).from(TableRef::ValuesList(rows, NEW.into_iden()));
+    for (number, column) in (2..).zip(columns) {
+        update.value(*column, new(number));
+    }
+    update.and_where(Expr::col((service::Entity, service::Column::Id)).eq(new(1)));
     txn.execute(&update).await.map(drop)
 }
