@@ -54,8 +54,8 @@ pub enum LogIn {
 }
 
 impl Master {
-    /// The login that commands and tunnels would use now, or once it answers; `None` if they would have to make one. Asks nobody but `ssh` of
-    /// this machine, and says nothing about the network behind the login.
+    /// The login that commands and tunnels would use now, or once it answers; `None` if they would have to make one. Asks
+    /// nobody but `ssh` of this machine, and says nothing about the network behind the login.
     pub async fn login(&self) -> Option<Login> {
         if let Some(socket) = self.look().await.ok()? {
             let is_ours = socket == self.files.socket;
@@ -88,8 +88,8 @@ impl Master {
     /// Logs in once, with the help of whoever sits at the terminal if need be, unless there is a login already. The
     /// terminal belongs to `ssh` meanwhile, Ctrl-C included; without one `SSH_ASKPASS` asks.
     ///
-    /// A master of ours that does not answer is ended. It is tried without a question first. What takes a person may last `within`; the master that it leaves is like any
-    /// other. From then on [`Self::session`] does not try to log in by itself, until a login works without a question or
+    /// A master of ours that does not answer is ended. It is tried without a question first. What takes a person may last
+    /// `within`; the master that it leaves is like any other. From then on [`Self::session`] does not try to log in by itself, until a login works without a question or
     /// [`Self::stop`] is called. What `ssh` says goes to `said`, line by line, without control characters; what it asks
     /// goes to the terminal. If dropped, the login is given up, and nothing is left of it.
     ///

@@ -149,8 +149,8 @@ impl Master {
     /// Many callers, in this and in other processes, make one login only, and those of one process share its failure:
     /// for 3 s they get the same error without another attempt. A dead master is replaced, and so is one that does not
     /// answer, which is killed first unless it is the user's, or took a person ([`SshError::NotAnswering`]). Says nothing
-    /// about the network behind a master that was there already. Nobody is asked anything; where the last login took a person ([`Self::log_in`]), none is tried. If
-    /// dropped, a login under way is given up.
+    /// about the network behind a master that was there already. Nobody is asked anything; where the last login took a
+    /// person ([`Self::log_in`]), none is tried. If dropped, a login under way is given up.
     ///
     /// # Errors
     /// Any [`SshError`]; nothing was sent over the connection then.

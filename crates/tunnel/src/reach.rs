@@ -68,9 +68,10 @@ pub(crate) async fn reach(
     }
 }
 
-/// Whether something is between this machine and the host, by what `ssh -G` prints; if that is not known there may be.
+/// Whether something is between this machine and the host, by what `ssh -G` prints. If it prints nothing in time, as when a
+/// `Match exec` waits for a network that is away, there is nothing: the first try is short then, and the last one long.
 pub(crate) fn has_proxy(configuration: Option<&str>) -> bool {
-    configuration.is_none_or(|said| read_resolved(said).by_way_of.is_some())
+    configuration.is_some_and(|said| read_resolved(said).by_way_of.is_some())
 }
 
 /// Why the last login failed, by what `ssh` has left in the log; `None` where a master is there, or none was launched.

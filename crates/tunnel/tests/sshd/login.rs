@@ -147,6 +147,21 @@ async fn a_changed_host_key_is_refused_where_ssh_would_go_on() {
 }
 
 #[tokio::test]
+async fn a_changed_key_of_a_jump_host_is_refused_where_its_ssh_would_go_on() {
+    let Some(sshd) = Sshd::start() else { return };
+    let (jump, known) = (sshd.path("jump_config"), sshd.path("jump_known"));
+    sshd.know_host_key("stranger");
+    std::fs::rename(sshd.path("known_hosts"), &known).unwrap();
+    sshd.know_host_key("host");
+    sshd.configure(&format!("  StrictHostKeyChecking no\n  UserKnownHostsFile {}", known.display()));
+    std::fs::rename(sshd.path("ssh_config"), &jump).unwrap();
+    sshd.configure(&format!("  ProxyCommand ssh -F {} -W %h:%p lab", jump.display()));
+    let error = refusal(sshd.config()).await;
+    assert!(matches!(&error, SshError::HostKeyChanged { file: Some(file), .. } if *file == known), "{error}");
+    eventually("nothing is left", async || process_group_of(jump.to_str().unwrap()).is_none()).await;
+}
+
+#[tokio::test]
 async fn a_refused_key_is_told() {
     let Some(sshd) = Sshd::start() else { return };
     sshd.configure(&format!("  IdentityFile {}", sshd.path("stranger").display()));
