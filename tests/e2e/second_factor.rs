@@ -1,5 +1,7 @@
 //! A cluster that wants a password besides the key: it is typed once, and every other command goes on without a question.
 
+use std::time::Instant;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -88,6 +90,61 @@ fn one_password_serves_every_command_until_the_connection_is_gone() {
     assert_eq!(login(&lab), (Value::Null, false.into()));
     lab.towline(&["profile", "logout", "lab"]).code(0).says(&["nobody is logged in to alice@login"]);
     assert_eq!(lab.living_jobs().len(), 1, "services run on");
+    log_in(&lab);
+}
+
+/// Stopped, the connection answers nothing. No doubt ends what somebody had to type for.
+#[test]
+fn a_login_that_was_typed_and_hangs_is_left_to_whoever_types() {
+    let sshd = AskingSshd::start();
+    let lab = sshd.lab();
+    log_in(&lab);
+    let url = lab.run_web("web", &[]);
+    let signal_master = |signal| {
+        let processes = lab.ssh_processes();
+        let [(master, _)] = processes.as_slice() else { panic!("{processes:?}") };
+        kill_process(Pid::from_raw(i32::try_from(*master).unwrap()).unwrap(), signal).unwrap();
+        *master
+    };
+    let stopped = signal_master(Signal::STOP);
+    let assert_hangs = |output: Output| {
+        let hangs = "the connection to login does not answer, and is left alone";
+        output.fails(6, &[hangs, "\nhint: towline profile login lab ("]);
+    };
+    let begun = Instant::now();
+    assert_hangs(lab.towline(&["logs", "web"]));
+    println!("logs: said after {:.1} s", begun.elapsed().as_secs_f32());
+    let begun = Instant::now();
+    assert_hangs(lab.run("other", &STAY));
+    println!("run: said after {:.1} s", begun.elapsed().as_secs_f32());
+    for words in [&["refresh", "--now"][..], &["ls"]] {
+        let begun = Instant::now();
+        lab.towline(words).code(0).says(&["does not answer", "\nhint: towline profile login lab\n"]);
+        println!("{}: said after {:.1} s", words[0], begun.elapsed().as_secs_f32());
+    }
+    let checked = lab.towline(&["doctor", "--profile", "lab"]).code(6);
+    assert!(
+        checked.stdout.contains("skipped  host           not asked: the connection does not answer"),
+        "{checked:?}"
+    );
+    let (made, needs_person) = login(&lab);
+    assert_eq!((&made["answers"], needs_person), (&false.into(), true.into()));
+    assert!(lab.towline(&["profile", "ls"]).ok().contains(", does not answer"));
+
+    assert_eq!(signal_master(Signal::CONT), stopped, "it is the same one");
+    lab.towline(&["refresh", "--now"]).code(0);
+    assert_eq!(lab.wait_for("web", "HEALTHY", SOON)["url"].as_str(), Some(url.as_str()));
+    assert_eq!((get(&url).unwrap().status, sshd.logins()), (200, 1));
+    assert_eq!(login(&lab).0["answers"], true);
+
+    signal_master(Signal::STOP);
+    let again = log_in(&lab);
+    assert!(again.stdout.contains(&format!("service web is HEALTHY at {url}")), "{again:?}");
+    assert_eq!((get(&url).unwrap().status, sshd.logins()), (200, 2));
+    assert_ne!(signal_master(Signal::STOP), stopped);
+    lab.towline(&["profile", "logout", "lab"]).code(0).says(&["logged out of alice@login"]);
+    eventually("it is ended", SOON, || lab.ssh_processes().is_empty().then_some(()));
+    assert_eq!(login(&lab), (Value::Null, false.into()));
     log_in(&lab);
 }
 
