@@ -82,6 +82,14 @@ fn a_private_service_is_for_its_owner_alone() {
     assert_eq!(names(&masters(&lab)), ["c1", "login"], "one login to the node serves both");
     let log = lab.towline(&["logs", "mine"]).ok();
     assert!(!log.contains("out of reach"), "{log}");
+    let out = lab.towline(&["profile", "logout", "lab"]).code(0);
+    out.says(&["the tunnel of service open is down with it", "the tunnel of service mine is down with it"]);
+    for url in [&open_url, &mine_url] {
+        eventually("its tunnel again", SOON, || {
+            lab.towline(&["refresh", "--now"]).code(0);
+            get(url).is_ok_and(|page| page.status == 200).then_some(())
+        });
+    }
     lab.towline(&["stop", "open", "mine"]).code(0);
     assert_eq!(names(&masters(&lab)), ["login"], "no tunnel goes through the node any more");
 }
