@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use towline_core::engine::{Engine, next_look};
 use towline_core::id::ServiceId;
-use towline_core::lifecycle::{Status, Terms};
+use towline_core::lifecycle::{EndStatus, Status, Terms};
 use towline_core::ports::{Clock as _, Ledger as _, Select};
 use towline_core::service::Service;
 use towline_core::testing::{Faults, MemoryLedger, World, sample_service};
@@ -134,4 +134,39 @@ async fn a_cluster_that_is_away_is_asked_less_and_less_often_and_nothing_ends() 
     story.keep_for(MINUTE).await;
     let back = story.recorded(&service).await;
     assert_eq!((back.status(), back.url()), (Status::Healthy, service.url()));
+}
+
+/// Named services are kept by one, and others by nobody: that one does nothing for these, though they are due as well.
+#[tokio::test]
+async fn those_that_were_not_listed_are_left_alone() {
+    let story = Keepers::new(1);
+    let (kept, other) = (story.healthy(1).await, story.healthy(2).await);
+    story.keep_for(MINUTE).await;
+    let before = story.recorded(&other).await;
+    story.world.drop_tunnels();
+    story.world.advance(Duration::from_secs(10));
+    let listing = story.ledger.list(Select::Id(kept.id)).await.unwrap();
+    let looked = story.engines[0].keep_listed(listing, &BTreeSet::from([kept.id])).await.unwrap();
+    assert_eq!(looked.services.iter().map(|service| service.id).collect::<Vec<_>>(), [kept.id]);
+    assert_eq!(story.world.tunnels().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [kept.id]);
+    assert_eq!(story.recorded(&other).await.life.ping, before.life.ping);
+}
+
+#[tokio::test]
+async fn what_others_have_finished_meanwhile_is_told_and_what_they_have_removed_is_not() {
+    let story = Keepers::new(2);
+    let (stopped, removed) = (story.healthy(1).await, story.healthy(2).await);
+    let listing = story.ledger.list(Select::Unfinished).await.unwrap();
+    let other = &story.engines[1];
+    for service in [&stopped, &removed] {
+        other.stop(service.id, Duration::ZERO, EndStatus::Stopped).await.unwrap();
+        other.wait(service.id, &[], &mut |_| {}).await.unwrap();
+        assert!(!story.recorded(service).await.life.is_unfinished());
+    }
+    let generation = story.recorded(&removed).await.generation;
+    story.ledger.remove(removed.id, generation).await.unwrap();
+    story.world.advance(MINUTE);
+    let looked = story.engines[0].keep_listed(listing, &BTreeSet::new()).await.unwrap();
+    let told: Vec<_> = looked.services.iter().map(|service| (service.id, service.status())).collect();
+    assert_eq!(told, [(stopped.id, Status::Stopped)]);
 }

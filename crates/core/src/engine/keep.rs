@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::error::EngineError;
+use super::refresh::Scope;
 use super::site::Engine;
 use crate::id::ServiceId;
 use crate::ports::Listing;
@@ -10,13 +11,14 @@ use crate::service::Service;
 use crate::time::Timestamp;
 
 impl Engine {
-    /// Does what the listed services of this profile plan for now, and no more: a server that answers is pinged every
+    /// Does what the listed services of this profile plan for now, and no more. Of the others nothing is pinged, opened or
+    /// closed; a question to the scheduler may be about them as well, since one serves all. A server that answers is pinged every
     /// few seconds, the scheduler is asked when its word is too old, and what failed waits its turn. Of several engines
     /// that share and do so at once, one looks, and the others have nothing left to do.
     ///
     /// At the `suspects` it looks as [`Engine::refresh_listed`] does: something tells that their knowledge is out of date.
-    /// Returns those services as they are recorded then, without those that were removed meanwhile; [`next_look`] tells
-    /// when to come again.
+    /// Returns those services as they are recorded then, also those that others have finished meanwhile, without those that
+    /// were removed; [`next_look`] tells when to come again.
     ///
     /// # Errors
     /// Only the ledger's; a cluster that does not answer leaves a doubt in each service.
@@ -25,7 +27,7 @@ impl Engine {
         listing: Listing,
         suspects: &BTreeSet<ServiceId>,
     ) -> Result<Listing, EngineError> {
-        self.pass(listing, &|service| suspects.contains(&service.id)).await
+        self.pass(listing, Scope::Listed(suspects)).await
     }
 }
 

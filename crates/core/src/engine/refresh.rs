@@ -14,6 +14,31 @@ use crate::ports::{Listing, Select};
 use crate::service::Service;
 use crate::time::Timestamp;
 
+/// Whom a pass is about.
+#[derive(Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// All unfinished services of the profile, also those that others have started meanwhile; looks again at all.
+    Profile,
+    /// Those that were listed and no others; looks again at these.
+    Listed(&'a BTreeSet<ServiceId>),
+}
+
+impl Scope<'_> {
+    fn admits(self, id: ServiceId, listed: &BTreeSet<ServiceId>) -> bool {
+        match self {
+            Self::Profile => true,
+            Self::Listed(_) => listed.contains(&id),
+        }
+    }
+
+    fn asks_for(self, id: ServiceId) -> bool {
+        match self {
+            Self::Profile => true,
+            Self::Listed(suspects) => suspects.contains(&id),
+        }
+    }
+}
+
 impl Engine {
     /// Looks at one service again and returns it as it is recorded then. Knowledge younger than the freshness interval
     /// is not asked for again; what failed a moment ago waits its turn ([`Engine::urgent`]). What the service still
@@ -42,48 +67,51 @@ impl Engine {
     /// # Errors
     /// As [`Engine::refresh_all`].
     pub async fn refresh_listed(&self, listing: Listing) -> Result<Listing, EngineError> {
-        self.pass(listing, &|_| true).await
+        self.pass(listing, Scope::Profile).await
     }
 
-    /// Does what the listed services of this profile plan, one process at a time; looks again at those that `is_asked`.
-    pub(super) async fn pass(
-        &self,
-        listing: Listing,
-        is_asked: &(dyn Fn(&Service) -> bool + Sync),
-    ) -> Result<Listing, EngineError> {
+    /// Does what the listed services of this profile plan, one process at a time, and looks again at some of them. Those that
+    /// others have finished meanwhile are returned as they are recorded.
+    pub(super) async fn pass(&self, listing: Listing, scope: Scope<'_>) -> Result<Listing, EngineError> {
         let now = self.clock.now();
         let Listing { services, mut damaged } = listing;
-        let mut entries = self.taken_up(services, is_asked, now)?;
+        let mut entries = self.taken_up(services, scope, now)?;
+        let mut finished = Vec::new();
         let is_idle = entries.iter().all(|entry| entry.due(now).is_empty());
         let pass = match self.turnstile.as_ref().filter(|_| !is_idle) {
             Some(turnstile) => {
                 // Not the place where the scheduler is asked: who waits for a server does not keep others from that.
                 let pass = turnstile.enter(&format!("{} all", self.profile)).await;
                 let changed = self.ledger.list(Select::Changed(known(&entries))).await?;
-                let ids: BTreeSet<_> = changed.services.iter().map(|service| service.id).collect();
+                let listed: BTreeSet<_> = entries.iter().map(|entry| entry.saved.id).collect();
+                let meant = changed.services.into_iter().filter(|service| scope.admits(service.id, &listed));
+                let (unfinished, ended): (Vec<_>, Vec<_>) =
+                    meant.partition(|service| service.life.is_unfinished());
+                let ids: BTreeSet<_> = unfinished.iter().chain(&ended).map(|service| service.id).collect();
                 entries.retain(|entry| !ids.contains(&entry.saved.id));
-                let unfinished = changed.services.into_iter().filter(|service| service.life.is_unfinished());
-                entries.extend(self.taken_up(unfinished, is_asked, now)?);
+                entries.extend(self.taken_up(unfinished, scope, now)?);
+                finished = ended;
                 damaged = changed.damaged;
                 pass
             }
             None => None,
         };
-        let services = self.turn(entries, &mut None).await?;
+        let mut services = self.turn(entries, &mut None).await?;
         drop(pass);
+        services.append(&mut finished);
         Ok(Listing { services, damaged })
     }
 
-    /// Those of the services that are of this profile; those that `is_asked` are asked for at `now`.
+    /// Those of the services that are of this profile; those that are to be looked at again are asked for at `now`.
     fn taken_up(
         &self,
         services: impl IntoIterator<Item = Service>,
-        is_asked: &(dyn Fn(&Service) -> bool + Sync),
+        scope: Scope<'_>,
         now: Timestamp,
     ) -> Result<Vec<Entry>, EngineError> {
         let ours = services.into_iter().filter(|service| service.spec.profile == self.profile);
         ours.map(|service| {
-            let is_asked = is_asked(&service);
+            let is_asked = scope.asks_for(service.id);
             let mut entry = Entry::new(service);
             if is_asked {
                 entry.request(self.look(), now)?;
