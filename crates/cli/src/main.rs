@@ -10,6 +10,7 @@ mod keeper;
 mod log;
 mod names;
 mod render;
+mod signals;
 #[cfg(test)]
 mod testing;
 mod wiring;

@@ -12,6 +12,7 @@ mod home_checks;
 mod ledger;
 mod login_checks;
 mod logins;
+mod node_tunnels;
 mod use_checks;
 mod waiting;
 mod way;
@@ -23,7 +24,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use towline_core::engine::{Engine, Site, error_chain};
 use towline_core::id::ServiceId;
-use towline_core::ports::{Clock, Inspector, Ledger, LedgerError, RemoteShell, ServiceFiles, Turnstile};
+use towline_core::ports::{
+    Clock, Inspector, Ledger, LedgerError, RemoteShell, ServiceFiles, Tunnels, Turnstile,
+};
 use towline_core::spec::ServiceSpec;
 use towline_core::time::Timestamp;
 use towline_local::{DirectTunnels, LocalScheduler, LocalShell};
@@ -34,12 +37,14 @@ use towline_tunnel::{HttpProbe, Master, SshShell, SshTunnels};
 use crate::config::{Bind, Config, Kind as ProfileKind, Paths, Profile, Via};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::Terminal;
+use node_tunnels::NodeTunnels;
 use waiting::TellingTurnstile;
 
 pub(crate) use advice::advice;
 pub(crate) use ledger::{Instead, LedgerCheck, back_up_ledger, check_ledger, ledger_file, ledger_place};
 pub(crate) use login_checks::{LONGEST_CONTROL_PATH, control_path, ssh_check};
 pub(crate) use logins::{How, MadeLogin, SshLogin, login_command};
+pub(crate) use node_tunnels::Refusal;
 pub(crate) use use_checks::Asked;
 pub(crate) use way::Way;
 
@@ -176,11 +181,14 @@ pub(crate) fn target(
             let site = match master {
                 Some(master) => {
                     way = Way::by(master.clone());
-                    let tunnels = match profile.via {
-                        Via::Login => SshTunnels::new(master),
-                        Via::Node => SshTunnels::by_way_of_nodes(master),
+                    let tunnels: Arc<dyn Tunnels> = match profile.via {
+                        Via::Login => Arc::new(SshTunnels::new(master)),
+                        Via::Node => {
+                            let tunnels = SshTunnels::by_way_of_nodes(master);
+                            Arc::new(NodeTunnels::new(tunnels, clock.clone(), way.refusals()))
+                        }
                     };
-                    Site { scheduler: slurm.clone(), tunnels: Arc::new(tunnels), probe }
+                    Site { scheduler: slurm.clone(), tunnels, probe }
                 }
                 None => Site { scheduler: slurm.clone(), tunnels: Arc::new(DirectTunnels), probe },
             };

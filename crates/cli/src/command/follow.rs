@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::SignalKind;
 use towline_core::id::ServiceId;
 use towline_core::lifecycle::Status;
 use towline_core::ports::LogFrom;
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::config::{Kind as ProfileKind, Span};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::{Live, moment};
+use crate::signals::first_of;
 use crate::wiring::{Target, Way};
 
 /// How many of the last lines of a log explain an end.
@@ -83,9 +85,9 @@ async fn recorded(app: &App, id: ServiceId) -> Outcome<Service> {
     app.find(&id.to_string()).await
 }
 
-/// Returns at Ctrl-C.
+/// Returns at Ctrl-C, unless this process was started to ignore it.
 pub(super) async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
+    if first_of(&[SignalKind::interrupt()]).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::app::App;
@@ -14,6 +14,7 @@ use crate::config::Paths;
 use crate::exit::{Failure, Kind, Outcome};
 use crate::keeper::{Event, Keeper, News, Passed, Whom, unit};
 use crate::render::Terminal;
+use crate::signals::first_of;
 
 /// How often it looks around on this machine.
 const TICK: Duration = Duration::from_secs(1);
@@ -21,21 +22,25 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long one `--once` may take to heal what it can.
 const ONCE: Duration = Duration::from_secs(15);
 
+/// Signals that ask it to end.
+const ENDING: [SignalKind; 3] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+
 /// Variables that decide where things lie, which systemd does not pass on by itself.
 const PLACES: [&str; 6] =
     ["PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "TOWLINE_CONFIG", "TOWLINE_DATA_DIR"];
 
 /// Keep the tunnels of services open, and tell what happens to them
 ///
-/// Runs until it is interrupted, and then leaves the tunnels as they are. Looks around on this machine every second, and
+/// Runs until it is interrupted, and then leaves the tunnels as they are; `nohup towline keep &` outlives its terminal. Looks around on this machine every second, and
 /// at the services at their own pace: a server that answers is pinged every five seconds, the scheduler asked once a minute.
 /// A tunnel that was lost is opened again, on its local port unless another program has taken that meanwhile. A cluster
-/// that is away is waited for; once it is back, the tunnels are.
+/// that is away is waited for; once it is back, the tunnels are. Where a tunnel goes through a node that refuses the login, the
+/// next try comes after 10 seconds, and then four times as late each time, up to ten minutes.
 ///
 /// Prints one line an event: its time in UTC, what it is about, and what happened. With --json a line is an object with
 /// `at`, `event`, `profile`, `service`, `id`, `status`, `url` and `message`, where null stands for what an event is not
-/// about. Events: keeping, waiting, status, tunnel-lost, tunnel-back, port-moved, place-moved, cluster-lost, cluster-back,
-/// login-needed, trouble, ended, stopped.
+/// about. Events: keeping, waiting, status, removed, tunnel-lost, tunnel-back, port-moved, place-moved, node-refuses,
+/// cluster-lost, cluster-back, login-needed, trouble, ended, stopped.
 ///
 /// Without names it waits for services that are started later; with names it ends with 0 once those have ended.
 /// With --once it ends after 15 seconds at most: with 0 if all is well, with 6 if there is no news of a cluster, with 5 if
@@ -88,7 +93,7 @@ pub(super) async fn keep(app: &App, args: &KeepArgs) -> Outcome<()> {
     let mut keeper = Keeper::new(app, whom);
     let teller = Teller { app, json: args.output.json };
     let told_to_leave = async {
-        match ending_signal().await {
+        match first_of(&ENDING).await {
             Ok(()) => Ok(()),
             Err(err) => Err(Failure::new(Kind::Internal, format!("failed to wait for signals: {err}"))),
         }
@@ -238,15 +243,4 @@ fn verdict(keeper: &Keeper<'_>) -> Outcome<()> {
         }
         None => Ok(()),
     }
-}
-
-/// Returns at the first signal that asks to end.
-async fn ending_signal() -> std::io::Result<()> {
-    let mut signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
-        .into_iter()
-        .map(signal)
-        .collect::<Result<Vec<_>, _>>()?;
-    let first = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
-    futures_util::future::select_all(first).await;
-    Ok(())
 }

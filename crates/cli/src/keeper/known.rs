@@ -15,6 +15,8 @@ pub(crate) struct Known {
     services: BTreeMap<ServiceId, Service>,
     /// Whose tunnel does not stand, and what is wrong with it.
     broken: BTreeMap<ServiceId, &'static str>,
+    /// Whose node refuses the login.
+    barred: BTreeSet<ServiceId>,
     /// Profiles without news of their services, and why.
     lost: BTreeMap<String, String>,
     /// Profiles that refuse the login, and when that may be tried again.
@@ -66,10 +68,12 @@ impl Known {
         self.refused.get(profile).copied()
     }
 
-    /// Takes up what is recorded of a service by now, unless something newer is known. One that is finished is forgotten.
+    /// Takes up what is recorded of a service by now, unless something newer is known. One that is finished is forgotten;
+    /// where it is already, its end was told.
     pub(crate) fn take_up(&mut self, service: Service) -> Vec<News> {
         let before = self.services.get(&service.id);
-        if before.is_some_and(|before| before.generation > service.generation) {
+        let is_old = before.is_some_and(|before| before.generation > service.generation);
+        if is_old || before.is_none() && !service.life.is_unfinished() {
             return Vec::new();
         }
         let news = changes(before, &service);
@@ -81,10 +85,37 @@ impl Known {
         news
     }
 
-    /// Forgets a service that has ended or was removed.
-    pub(crate) fn forget(&mut self, id: ServiceId) {
-        self.services.remove(&id);
+    /// Takes up that somebody has removed a service, which only ended ones can be.
+    pub(crate) fn removed(&mut self, id: ServiceId) -> Option<News> {
+        let service = self.forget(id)?;
+        let seen = service.status();
+        let message = match seen.is_terminal() {
+            true => "removed from the ledger".to_owned(),
+            false => format!("ended and removed from the ledger since it was seen {seen}"),
+        };
+        Some(News { url: None, ..News::of(Event::Removed, &service, message) })
+    }
+
+    /// Forgets a service, which is returned if it was known.
+    fn forget(&mut self, id: ServiceId) -> Option<Service> {
         self.broken.remove(&id);
+        self.barred.remove(&id);
+        self.services.remove(&id)
+    }
+
+    /// Takes up why the node of a service refuses the login, or that it does not.
+    pub(crate) fn node_found(&mut self, id: ServiceId, refuses: Option<String>) -> Option<News> {
+        let service = self.services.get(&id)?;
+        let Some(why) = refuses else {
+            self.barred.remove(&id);
+            return None;
+        };
+        self.barred.insert(id).then(|| {
+            let name = &service.spec.name;
+            let message =
+                format!("no tunnel: {why}: `towline tunnel open {name}` tries at once and tells what helps");
+            News::of(Event::NodeRefuses, service, message)
+        })
     }
 
     /// Takes up whether the tunnel of a service stands, or what is wrong with it.
@@ -140,10 +171,10 @@ impl Known {
         self.lost.iter().next().map(|(profile, why)| (profile.as_str(), why.as_str()))
     }
 
-    /// A service that should answer and does not, or whose tunnel does not stand.
+    /// A service that should answer and does not, or whose tunnel does not stand or cannot.
     pub(crate) fn first_ill(&self) -> Option<&Service> {
-        self.services()
-            .find(|service| service.status() == Status::Unhealthy || self.broken.contains_key(&service.id))
+        let has_no_tunnel = |id| self.broken.contains_key(id) || self.barred.contains(id);
+        self.services().find(|service| service.status() == Status::Unhealthy || has_no_tunnel(&service.id))
     }
 }
 
@@ -183,7 +214,42 @@ mod tests {
         let old = Service { generation: 1, ..service(1, "web") };
         assert!(known.take_up(old).is_empty());
         let end = Service { generation: 3, ..ended(web) };
-        assert_eq!(known.take_up(end).len(), 1);
+        assert_eq!(known.take_up(end.clone()).len(), 1);
         assert_eq!(known.services().count(), 0);
+        assert!(known.take_up(end).is_empty(), "two have seen the same end");
+    }
+
+    #[test]
+    fn a_removal_is_told_unless_the_end_was() {
+        let mut known = Known::default();
+        let web = healthy(service(1, "web"));
+        let id = web.id;
+        known.take_up(web.clone());
+        let removed = known.removed(id).unwrap();
+        assert_eq!(
+            (removed.event, removed.status, removed.url),
+            (Event::Removed, Some(Status::Healthy), None)
+        );
+        assert!(removed.message.contains("since it was seen HEALTHY"), "{}", removed.message);
+        assert_eq!((known.services().count(), known.removed(id)), (0, None));
+        known.take_up(web.clone());
+        known.take_up(ended(web));
+        assert_eq!(known.removed(id), None);
+    }
+
+    #[test]
+    fn a_node_that_refuses_is_told_once_and_is_not_well() {
+        let mut known = Known::default();
+        let web = healthy(service(1, "web"));
+        let id = web.id;
+        known.take_up(web);
+        let refuses = || Some("c1 refused the login".to_owned());
+        let told = known.node_found(id, refuses()).unwrap();
+        assert_eq!(told.event, Event::NodeRefuses);
+        assert!(told.message.contains("c1 refused the login: `towline tunnel open web`"), "{}", told.message);
+        assert_eq!(known.node_found(id, refuses()), None);
+        assert_eq!(known.first_ill().map(|service| service.id), Some(id));
+        assert_eq!(known.node_found(id, None), None);
+        assert_eq!(known.first_ill(), None);
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Waiting,
     /// A service is found, or has another status.
     Status,
+    /// Somebody has removed a service from the ledger before its end was seen.
+    Removed,
     /// A tunnel does not stand any more.
     TunnelLost,
     /// It stands again.
@@ -23,6 +25,8 @@ pub(crate) enum Event {
     PortMoved,
     /// A tunnel leads to another place: the job was moved.
     PlaceMoved,
+    /// The node through which a tunnel should go refuses the login.
+    NodeRefuses,
     /// There is no news of a profile's services.
     ClusterLost,
     /// There is news again.

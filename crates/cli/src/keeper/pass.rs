@@ -9,11 +9,13 @@ use towline_core::id::ServiceId;
 use towline_core::lifecycle::{Job, Tunnel};
 use towline_core::ports::{Listing, Select};
 use towline_core::service::Service;
+use towline_core::time::Timestamp;
 
 use super::known::Known;
 use super::news::{Event, News};
 use crate::app::App;
 use crate::exit::Outcome;
+use crate::wiring::{Refusal, Way};
 
 /// How long a login that was refused is not tried again. Hosts bar those who try often: `fail2ban` counts five in ten
 /// minutes.
@@ -122,7 +124,7 @@ impl<'a> Keeper<'a> {
 
     async fn task(&mut self, profile: String, all: bool) -> Option<Task> {
         let now = self.app.now();
-        let services: Vec<Service> = self.known.of_profile(&profile).cloned().collect();
+        let mut services: Vec<Service> = self.known.of_profile(&profile).cloned().collect();
         let is_lost = self.known.is_lost(&profile);
         let mut at_once = false;
         if is_lost && let Ok(target) = self.app.target(&profile).await {
@@ -136,19 +138,27 @@ impl<'a> Keeper<'a> {
         if self.known.refused_until(&profile).is_some_and(|until| now < until) {
             return None;
         }
-        let waits = |service: &&Service| {
+        let way = self.app.target(&profile).await.map(|target| target.way).unwrap_or_default();
+        let waits = |service: &Service| {
             service.life.doubt.as_ref().is_some_and(|doubt| doubt.not_before(now).is_some())
         };
         let mut suspects = self.known.broken(&profile);
-        // A tunnel that leads nowhere now is opened again once there is a place.
-        let has_no_place = |service: &&Service| service.life.phase.job().and_then(Job::place).is_none();
-        for service in services.iter().filter(|service| waits(service) || has_no_place(service)) {
+        // A tunnel that leads nowhere now is opened again once there is a place, and once the node is worth a try.
+        let has_no_place = |service: &Service| service.life.phase.job().and_then(Job::place).is_none();
+        let is_barred = |service: &Service| refusal(&way, service).is_some_and(|it| now < it.until);
+        let waits = |service: &Service| waits(service) || has_no_place(service) || is_barred(service);
+        for service in services.iter().filter(|service| waits(service)) {
             suspects.remove(&service.id);
         }
         if all || at_once {
             suspects = services.iter().map(|service| service.id).collect();
         }
-        let is_due = next_look(&services, now).is_some_and(|at| at <= now) || !suspects.is_empty();
+        let is_due = |service: &Service| due_at(&way, service, now).is_some_and(|at| at <= now);
+        // Nothing comes of the plans of one whose node refuses.
+        services.retain(|service| {
+            is_lost || suspects.contains(&service.id) || !is_barred(service) || is_due(service)
+        });
+        let is_due = !suspects.is_empty() || services.iter().any(is_due);
         let task = Task { profile, services, suspects, is_lost, is_due, at_once };
         (task.is_due || task.is_lost).then_some(task)
     }
@@ -166,23 +176,20 @@ impl<'a> Keeper<'a> {
             }
         };
         let there: BTreeSet<ServiceId> = services.iter().map(|service| service.id).collect();
-        asked.difference(&there).for_each(|id| self.known.forget(*id));
-        let kept = services.iter().filter(|service| self.is_kept(service.id));
-        let living = kept.filter(|service| !service.status().is_terminal());
+        let mut news: Vec<News> = asked.difference(&there).filter_map(|id| self.known.removed(*id)).collect();
+        let living = services.iter().filter(|service| !service.status().is_terminal());
         let doubt =
             living.filter_map(|service| service.life.doubt.as_ref()).map(|doubt| doubt.why.clone()).next();
-        let mut news = Vec::new();
+        let way = self.app.target(&profile).await.map(|target| target.way).unwrap_or_default();
         for service in services {
-            if self.is_kept(service.id) {
-                news.extend(self.known.take_up(service));
-            }
+            let (id, refusal) = (service.id, refusal(&way, &service));
+            news.extend(self.known.take_up(service));
+            news.extend(self.known.node_found(id, refusal.map(|refusal| refusal.why)));
         }
         news.extend(self.known.cluster_found(&profile, doubt.clone()));
-        if doubt.is_some()
-            && let Ok(target) = self.app.target(&profile).await
-        {
-            self.was_up.insert(profile.clone(), target.way.is_up().await);
-            if target.way.is_refused().await {
+        if doubt.is_some() {
+            self.was_up.insert(profile.clone(), way.is_up().await);
+            if way.is_refused().await {
                 news.extend(self.known.login_refused(&profile, self.app.now().plus(REFUSED)));
             }
         }
@@ -194,13 +201,6 @@ impl<'a> Keeper<'a> {
     /// Why the ledger could not be read when it was last asked, if it could not.
     pub(crate) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
-    }
-
-    fn is_kept(&self, id: ServiceId) -> bool {
-        match &self.whom {
-            Whom::All => true,
-            Whom::These(ids) => ids.contains(&id),
-        }
     }
 
     /// Whether those that were named have all ended.
@@ -217,6 +217,22 @@ impl<'a> Keeper<'a> {
         }
         news
     }
+}
+
+/// That the node refuses the login through which the tunnel of a service should go.
+fn refusal(way: &Way, service: &Service) -> Option<Refusal> {
+    way.refusal(&service.life.phase.job()?.place()?.host)
+}
+
+/// When a service is to be looked at: as it plans; and where its node refuses the login, as often as the scheduler's word is
+/// needed, until the node is worth a try.
+fn due_at(way: &Way, service: &Service, now: Timestamp) -> Option<Timestamp> {
+    let planned = next_look([service], now)?;
+    let Some(refusal) = refusal(way, service).filter(|refusal| now < refusal.until) else {
+        return Some(planned);
+    };
+    let told_at = service.life.looked_at.map_or(now, |at| at.plus(service.life.terms.verify));
+    Some(planned.max(told_at.min(refusal.until)))
 }
 
 /// Looks whether the tunnels of a profile stand, and what is wrong with those that do not.

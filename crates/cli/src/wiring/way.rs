@@ -5,19 +5,36 @@ use std::sync::Arc;
 use towline_core::lifecycle::Tunnel;
 use towline_tunnel::{Master, SshError, SshTunnels, Standing};
 
+use super::node_tunnels::{Refusal, Refusals};
+
 /// The SSH connection of a profile, if it has one. Looking at it costs the cluster nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Way(Option<Arc<Master>>);
+pub(crate) struct Way {
+    master: Option<Arc<Master>>,
+    /// What is known of nodes, where tunnels go through these.
+    refusals: Arc<Refusals>,
+}
 
 impl Way {
     /// The way by that connection.
-    pub(super) const fn by(master: Arc<Master>) -> Self {
-        Self(Some(master))
+    pub(super) fn by(master: Arc<Master>) -> Self {
+        Self { master: Some(master), refusals: Arc::default() }
+    }
+
+    /// Where it is kept which nodes refuse the login.
+    pub(super) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.refusals)
+    }
+
+    /// That a node refused the login through which a tunnel should go, and when it may be tried again; `None` once it lets
+    /// somebody in.
+    pub(crate) fn refusal(&self, node: &str) -> Option<Refusal> {
+        self.refusals.of(node)
     }
 
     /// What is wrong with each of these tunnels, in words; `None` for one that stands.
     pub(crate) async fn broken(&self, tunnels: &[&Tunnel]) -> Vec<Option<&'static str>> {
-        let Some(master) = &self.0 else { return vec![None; tunnels.len()] };
+        let Some(master) = &self.master else { return vec![None; tunnels.len()] };
         let standing = SshTunnels::new(master.clone()).standing(tunnels).await;
         let words = standing.into_iter().map(|standing| match standing {
             Standing::Open => None,
@@ -30,7 +47,7 @@ impl Way {
 
     /// Whether nothing stands between this machine and the cluster that would have to be opened first.
     pub(crate) async fn is_up(&self) -> bool {
-        match &self.0 {
+        match &self.master {
             Some(master) => master.is_up().await,
             None => true,
         }
@@ -39,7 +56,7 @@ impl Way {
     /// Whether a cluster that was out of reach is back by now. One that is away does not notice that it is asked, and two
     /// seconds tell; one that is back lets somebody in.
     pub(crate) async fn is_back(&self) -> bool {
-        match &self.0 {
+        match &self.master {
             Some(master) => master.reconnect().await,
             None => false,
         }
@@ -47,7 +64,7 @@ impl Way {
 
     /// Whether nobody is logged in and the last login was refused or took a person, so that somebody has to log in by hand.
     pub(crate) async fn is_refused(&self) -> bool {
-        let Some(master) = &self.0 else { return false };
+        let Some(master) = &self.master else { return false };
         let is_refused =
             master.needs_person() || matches!(master.last_failure(), Some(SshError::Denied { .. }));
         is_refused && !master.is_up().await

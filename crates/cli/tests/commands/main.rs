@@ -7,6 +7,7 @@ mod crash_points;
 mod db;
 mod doctor;
 mod errors;
+mod keep;
 mod life;
 mod logins;
 mod sharing;
