@@ -169,9 +169,23 @@ class Lab:
         except (subprocess.CalledProcessError, OSError) as error:
             problems.append(f"jobs or files of ~alice/{self.remote} may be left on the cluster: {error}")
         shutil.rmtree(self.dir, ignore_errors=True)
+        if self.was_down:
+            problems.extend(self.take_down())
         if self.lock:
             self.lock.close()
-        if self.was_down and subprocess.run([CLUSTER / "down"], stdout=subprocess.DEVNULL).returncode != 0:
-            problems.append("the cluster could not be taken down: tests/cluster/down")
         for problem in problems:
             say(problem)
+
+    def take_down(self):
+        """Takes the cluster down, unless somebody else uses it by now; gives what went wrong."""
+        try:
+            # A lock that is held stays so.
+            self.lock = self.lock or open(self.state / "ssh_config")
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return []
+        except BlockingIOError:
+            return ["the cluster stays up, since somebody else uses it: tests/cluster/down takes it down"]
+        if subprocess.run([CLUSTER / "down"], stdout=subprocess.DEVNULL).returncode != 0:
+            return ["the cluster could not be taken down: tests/cluster/down"]
+        return []

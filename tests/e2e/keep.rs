@@ -1,13 +1,16 @@
 //! The keeper as a command: what it tells, what it costs, and how it ends.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Fault, Lab, Running, SOON, at_sshd, eventually, get};
 use crate::healing::{master, signal};
+
+/// How long `keep --once` may take, with some leave for a machine that is busy: it promises 15 s.
+const ONCE: Duration = Duration::from_secs(20);
 
 fn lines(keeper: &Running) -> Vec<String> {
     keeper.stdout().lines().map(str::to_owned).collect()
@@ -107,6 +110,29 @@ fn a_cluster_that_is_down_at_the_start_is_waited_for_with_one_line() {
     fault.end();
     until_told(&keeper, "profile lab: there is news again");
     eventually("an answer", SOON, || get(&url).is_ok_and(|page| page.status == 200).then_some(()));
+}
+
+/// Where packets are dropped, with a master that is there and hangs and with none, and where the connection is refused.
+#[test]
+fn once_on_a_dead_network_ends_soon_and_says_why() {
+    let lab = Lab::alone();
+    lab.run_web("web", &[]);
+    let once = || {
+        let began = Instant::now();
+        let ended = lab.start(&["keep", "--once"]).finish(ONCE).code(6);
+        println!("keep --once: {:.1} s: {}", began.elapsed().as_secs_f32(), ended.stderr);
+        assert!(ended.stdout.contains("keeping one service"), "{ended:?}");
+        ended.says(&["error: ", "profile lab", "hint: `towline doctor --profile lab` checks the way there"])
+    };
+    let fault = Fault::start(&["login-link"]);
+    once();
+    lab.disconnect();
+    once().says(&["did not answer in time"]);
+    fault.end();
+    let fault = Fault::start(&["login-sshd"]);
+    once().says(&["refused the connection"]);
+    fault.end();
+    lab.towline(&["keep", "--once"]).code(0);
 }
 
 #[test]

@@ -168,6 +168,36 @@ fn a_tunnel_follows_a_requeued_job_to_its_node() {
     assert_eq!(names(&masters(&lab)), [node, "login"], "nothing goes through c3 any more");
 }
 
+/// It is told once, and the node is not hammered; once it lets somebody in, a tunnel that another command has opened is used.
+#[test]
+fn a_keeper_leaves_a_node_alone_that_refuses() {
+    let lab = Lab::bare(crate::harness::Guard::shared());
+    let config = ssh_config(&lab, true);
+    lab.add_profile(&config, &["--via", "node"]);
+    let allowed = fs::read_to_string(&config).unwrap();
+    let stranger = lab.remote_name().trim_start_matches('.').to_owned();
+    fs::write(&config, format!("Host c1\n  User {stranger}\n\n{allowed}")).unwrap();
+    lab.run("mine", &[&["--detach", "--bind", "loopback", "--nodelist", "c1"][..], &TOLD].concat()).ok();
+    let tries = || {
+        let log = fs::read_to_string(state_dir().join("hosts/c1/log/sshd.log")).unwrap();
+        log.lines().filter(|line| line.contains(&format!("Invalid user {stranger} "))).count()
+    };
+    let keeper = lab.start(&["keep"]);
+    let refused = || keeper.stdout().lines().filter(|line| line.contains("mine: no tunnel: ")).count();
+    eventually("word of the refusal", SOON, || (refused() == 1).then_some(()));
+    eventually("another try", SOON, || (tries() == 2).then_some(()));
+    std::thread::sleep(Duration::from_secs(20));
+    assert_eq!((tries(), refused()), (2, 1), "{}", keeper.stdout());
+    lab.towline(&["keep", "--once"]).code(5).says(&["service mine is STARTING"]);
+    fs::write(&config, allowed).unwrap();
+    let url = lab.towline(&["tunnel", "open", "mine"]).ok();
+    eventually("the service", SOON, || keeper.stdout().contains("mine: HEALTHY").then_some(()));
+    assert_eq!(get(url.trim()).unwrap().status, 200);
+    keeper.signal(Signal::TERM);
+    let said = keeper.finish(SOON).code(0).stdout;
+    assert!(!said.contains("no news"), "{said}");
+}
+
 #[test]
 fn nodes_that_do_not_let_one_in_say_what_to_do() {
     let lab = Lab::bare(crate::harness::Guard::shared());
