@@ -2,21 +2,20 @@
 
 use std::net::TcpListener;
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::harness::{Lab, Running, SOON, eventually, get};
-use crate::healing::{By, Looker, healthy, master, measure, signal};
+use crate::harness::{Guard, Lab, Running, SOON, eventually, get};
+use crate::healing::{By, Looker, healthy, master, measure, measure_at_once, signal, suspend};
 
 #[test]
 fn the_master_is_killed() {
     let lab = Lab::new();
     lab.run_web("web", &[]);
     let healers = [By::Keep, By::Watch("ls"), By::Later("url web"), By::Later("show web"), By::Later("ls")];
-    measure(&lab, "the master killed", &healers, &|lab, _| {
-        let pid = master(lab);
+    measure(&lab, "the master killed", &healers, &|_| {
+        let pid = master(&lab);
         let began = Instant::now();
         signal(pid, Signal::KILL);
         eventually("its end", SOON, || (!lab.ssh_processes().iter().any(|(it, _)| *it == pid)).then_some(()));
@@ -29,9 +28,9 @@ fn the_master_is_killed() {
 fn a_listener_is_lost() {
     let lab = Lab::new();
     lab.run_web("web", &[]);
-    measure(&lab, "the listener lost", &[By::Keep, By::Watch("ls"), By::Later("url web")], &|lab, _| {
+    measure(&lab, "the listener lost", &[By::Keep, By::Watch("ls"), By::Later("url web")], &|_| {
         let began = Instant::now();
-        cancel_forward(lab);
+        cancel_forward(&lab);
         began
     });
 }
@@ -50,23 +49,10 @@ fn cancel_forward(lab: &Lab) {
 /// The keeper and the master sleep as they do with the machine, for longer than the connection may be silent.
 #[test]
 fn the_machine_is_suspended() {
-    let lab = Lab::new();
-    lab.run_web("web", &[]);
-    measure(&lab, "suspended for 15 s", &[By::Keep, By::Later("ls")], &|lab, looker| {
-        let pid = master(lab);
-        let keeper = looker.keeper();
-        signal(pid, Signal::STOP);
-        if let Some(keeper) = keeper {
-            keeper.signal(Signal::STOP);
-        }
-        sleep(Duration::from_secs(15));
-        let woke = Instant::now();
-        signal(pid, Signal::CONT);
-        if let Some(keeper) = keeper {
-            keeper.signal(Signal::CONT);
-        }
-        woke
-    });
+    let healers = [By::Keep, By::Later("ls")];
+    let labs = Lab::several(Guard::shared(), healers.len());
+    labs.iter().for_each(|lab| drop(lab.run_web("web", &[])));
+    measure_at_once(&labs, "suspended for 15 s", &healers, &|patients| suspend(patients, 15, || ()));
 }
 
 /// The master is gone, and before anybody looks another program listens on the port.

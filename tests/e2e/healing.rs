@@ -123,24 +123,54 @@ impl Client {
     }
 }
 
-/// A fault that goes by while `looker` looks; gives the moment at which it was over.
-pub(crate) type Harm<'a> = &'a dyn Fn(&Lab, &Looker) -> Instant;
+/// A lab with the service `web`, and whoever heals that.
+pub(crate) struct Patient<'a> {
+    lab: &'a Lab,
+    looker: Looker,
+}
+
+/// A fault that befalls all of them while they are looked at; gives the moment at which it was over.
+pub(crate) type Harm<'a> = &'a dyn Fn(&[Patient<'_>]) -> Instant;
 
 /// Tells how long it takes each of `healers` until the URL of the service `web` answers again after `harm`; that no
-/// request is left in silence; and that the URL is the same.
+/// request is left in silence; and that the URL is the same. One after the other in one lab.
+#[track_caller]
+pub(crate) fn measure(lab: &Lab, what: &str, healers: &[By], harm: Harm<'_>) {
+    for by in healers {
+        heal(&[(lab, *by)], what, harm);
+    }
+}
+
+/// The same after one fault for all, each in a lab of its own: for faults that last.
+#[track_caller]
+pub(crate) fn measure_at_once(labs: &[Lab], what: &str, healers: &[By], harm: Harm<'_>) {
+    let cases: Vec<(&Lab, By)> = labs.iter().zip(healers.iter().copied()).collect();
+    assert_eq!(cases.len(), healers.len(), "a lab for each");
+    heal(&cases, what, harm);
+}
+
 #[track_caller]
 #[expect(clippy::print_stdout, reason = "figures, for who wants them")]
-pub(crate) fn measure(lab: &Lab, what: &str, healers: &[By], harm: Harm<'_>) {
-    let before = lab.show("web");
-    let url = before["url"].as_str().unwrap().to_owned();
-    for by in healers {
-        let mut looker = Looker::start(lab, *by);
-        let client = Client::start(&url);
-        let over = harm(lab, &looker);
-        looker.go_on(lab);
-        let took =
-            eventually(&format!("{what}: an answer"), HEALED, || answered(&url).then(|| over.elapsed()));
-        let (longest, silent) = client.end();
+fn heal(cases: &[(&Lab, By)], what: &str, harm: Harm<'_>) {
+    let before: Vec<Value> = cases.iter().map(|(lab, _)| lab.show("web")).collect();
+    let urls = || before.iter().map(|web| web["url"].as_str().unwrap().to_owned());
+    let started = cases.iter().map(|(lab, by)| Patient { lab, looker: Looker::start(lab, *by) });
+    let mut patients: Vec<Patient<'_>> = started.collect();
+    let clients: Vec<Client> = urls().map(|url| Client::start(&url)).collect();
+    let over = harm(&patients);
+    patients.iter_mut().for_each(|patient| patient.looker.go_on(patient.lab));
+    let name = format!("{what}: an answer");
+    let answer = |url: String| {
+        let name = name.clone();
+        spawn(move || eventually(&name, HEALED, || answered(&url).then(|| over.elapsed())))
+    };
+    let answers: Vec<_> = urls().map(answer).collect();
+    let took: Vec<Duration> = answers.into_iter().map(|answer| answer.join().unwrap()).collect();
+    let used: Vec<(Duration, usize)> = clients.into_iter().map(Client::end).collect();
+    for (((Patient { lab, looker }, before), took), (longest, silent)) in
+        patients.into_iter().zip(&before).zip(took).zip(used)
+    {
+        let by = looker.by;
         let said = looker.end();
         println!("heal: {what}: by {by:?} {:.1} s; the longest request {:.1} s", secs(took), secs(longest));
         assert_eq!(silent, 0, "{what}: requests that were never told anything: {said}");
@@ -148,6 +178,22 @@ pub(crate) fn measure(lab: &Lab, what: &str, healers: &[By], harm: Harm<'_>) {
         assert_eq!((&after["url"], &after["local_port"]), (&before["url"], &before["local_port"]), "{said}");
         assert_eq!(lab.ssh_processes().len(), 1, "{:?}", lab.ssh_processes());
     }
+}
+
+/// This machine sleeps for so many seconds, as the ssh masters and the keepers on it do, while `fault` happens elsewhere. Gives
+/// the moment at which it wakes.
+pub(crate) fn suspend(patients: &[Patient<'_>], secs: u64, fault: impl FnOnce()) -> Instant {
+    let masters: Vec<u32> = patients.iter().map(|patient| master(patient.lab)).collect();
+    let send = |sent: Signal| {
+        masters.iter().for_each(|pid| signal(*pid, sent));
+        patients.iter().filter_map(|patient| patient.looker.keeper()).for_each(|keeper| keeper.signal(sent));
+    };
+    send(Signal::STOP);
+    fault();
+    sleep(Duration::from_secs(secs));
+    let woke = Instant::now();
+    send(Signal::CONT);
+    woke
 }
 
 /// Whether the URL answers at once.

@@ -26,6 +26,8 @@ static ONE_RUN: LazyLock<File> = LazyLock::new(|| {
 pub(crate) enum Guard {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
+    /// That of another lab of the same story, which outlives this one.
+    OfAnother,
 }
 
 impl Guard {
@@ -77,6 +79,20 @@ pub(crate) fn at_sshd(fingerprint: &str) -> Seen {
         logins: log.lines().filter(is_login).count(),
         commands: count("Starting session: command for alice"),
         refused: ["MaxStartups", "no more sessions", "refused local port forward"].map(count).iter().sum(),
+    }
+}
+
+/// The same for the connections from those ports of this machine alone, of which `refused` counts nothing.
+pub(crate) fn at_sshd_from(ports: &[u16]) -> Seen {
+    let log = std::fs::read_to_string(state_dir().join("hosts/login/log/sshd.log")).unwrap();
+    let from: Vec<String> = ports.iter().map(|port| format!(" port {port} ")).collect();
+    let ours: Vec<&str> =
+        log.lines().filter(|line| from.iter().any(|port| format!("{line} ").contains(port))).collect();
+    let count = |words: &str| ours.iter().filter(|line| line.contains(words)).count();
+    Seen {
+        logins: count("Accepted publickey for alice"),
+        commands: count("Starting session: command for alice"),
+        refused: 0,
     }
 }
 

@@ -42,6 +42,18 @@ impl Lab {
         lab
     }
 
+    /// Several of one story, so that what befalls all of them has to be waited for once only. The last of them, which is
+    /// dropped last, has the right to use the cluster.
+    pub(crate) fn several(guard: Guard, count: usize) -> Vec<Self> {
+        let beside = std::iter::repeat_with(|| Guard::OfAnother).take(count - 1);
+        let lab = |guard| {
+            let lab = Self::bare(guard);
+            lab.add_profile(&state_dir().join("ssh_config"), &[]);
+            lab
+        };
+        beside.chain([guard]).map(lab).collect()
+    }
+
     /// One whose way to the login host is its own, so that cutting it disturbs nobody else.
     pub(crate) fn behind(relay: &Relay) -> Self {
         let lab = Self::bare(Guard::shared());

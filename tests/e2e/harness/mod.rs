@@ -10,7 +10,7 @@ mod relay;
 mod wait;
 
 pub(crate) use asking::{AskingSshd, PASSWORD, Screen};
-pub(crate) use cluster::{Fault, Guard, Host, at_sshd, cluster_script, is_full, on, state_dir};
+pub(crate) use cluster::{Fault, Guard, Host, at_sshd, at_sshd_from, cluster_script, is_full, on, state_dir};
 pub(crate) use http::{get, get_within, post_stream};
 pub(crate) use lab::Lab;
 pub(crate) use process::{Output, Running};
