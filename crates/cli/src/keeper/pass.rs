@@ -107,7 +107,7 @@ impl<'a> Keeper<'a> {
         found.into_iter().filter_map(|(id, wrong)| self.known.tunnel_found(id, wrong)).collect()
     }
 
-    /// The looks for which it is time; at all profiles if `all`. Each is to be awaited and given to [`Self::passed`].
+    /// The looks for which it is time; if `all`, at all profiles, also where the next try would have to wait. Each is to be awaited and given to [`Self::passed`].
     pub(crate) async fn due(&mut self, all: bool) -> Vec<impl Future<Output = Passed> + use<'a>> {
         let app = self.app;
         let mut tasks = Vec::new();
@@ -126,11 +126,11 @@ impl<'a> Keeper<'a> {
         let now = self.app.now();
         let mut services: Vec<Service> = self.known.of_profile(&profile).cloned().collect();
         let is_lost = self.known.is_lost(&profile);
-        let mut at_once = false;
+        let mut at_once = all;
         if is_lost && let Ok(target) = self.app.target(&profile).await {
             let is_up = target.way.is_up().await;
             // Somebody else was quicker to log in.
-            at_once = is_up && self.was_up.insert(profile.clone(), is_up) == Some(false);
+            at_once |= is_up && self.was_up.insert(profile.clone(), is_up) == Some(false);
             if is_up {
                 self.known.login_found(&profile);
             }
@@ -139,18 +139,18 @@ impl<'a> Keeper<'a> {
             return None;
         }
         let way = self.app.target(&profile).await.map(|target| target.way).unwrap_or_default();
-        let waits = |service: &Service| {
+        let is_doubted = |service: &Service| {
             service.life.doubt.as_ref().is_some_and(|doubt| doubt.not_before(now).is_some())
         };
         let mut suspects = self.known.broken(&profile);
         // A tunnel that leads nowhere now is opened again once there is a place, and once the node is worth a try.
         let has_no_place = |service: &Service| service.life.phase.job().and_then(Job::place).is_none();
         let is_barred = |service: &Service| refusal(&way, service).is_some_and(|it| now < it.until);
-        let waits = |service: &Service| waits(service) || has_no_place(service) || is_barred(service);
+        let waits = |service: &Service| is_doubted(service) || has_no_place(service) || is_barred(service);
         for service in services.iter().filter(|service| waits(service)) {
             suspects.remove(&service.id);
         }
-        if all || at_once {
+        if at_once {
             suspects = services.iter().map(|service| service.id).collect();
         }
         let is_due = |service: &Service| due_at(&way, service, now).is_some_and(|at| at <= now);
@@ -221,6 +221,9 @@ impl<'a> Keeper<'a> {
 
 /// That the node refuses the login through which the tunnel of a service should go.
 fn refusal(way: &Way, service: &Service) -> Option<Refusal> {
+    if service.life.tunnel_unwanted {
+        return None;
+    }
     way.refusal(&service.life.phase.job()?.place()?.host)
 }
 
