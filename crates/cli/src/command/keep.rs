@@ -31,20 +31,22 @@ const PLACES: [&str; 6] =
 
 /// Keep the tunnels of services open, and tell what happens to them
 ///
-/// Runs until it is interrupted, and then leaves the tunnels as they are; `nohup towline keep &` outlives its terminal. Looks around on this machine every second, and
-/// at the services at their own pace: a server that answers is pinged every five seconds, the scheduler asked once a minute.
-/// A tunnel that was lost is opened again, on its local port unless another program has taken that meanwhile. A cluster
-/// that is away is waited for; once it is back, the tunnels are. Where a tunnel goes through a node that refuses the login, the
-/// next try comes after 10 seconds, and then four times as late each time, up to ten minutes.
+/// Runs until it is interrupted, and then leaves the tunnels as they are; `nohup towline keep &` outlives its terminal.
+/// Looks around on this machine every second, and at the services at their own pace: a server that answers is pinged every
+/// five seconds, the scheduler asked once a minute. A tunnel that was lost is opened again, on its local port unless another
+/// program has taken that meanwhile. A cluster that is away is waited for; once it is back, the tunnels are. Where a tunnel
+/// goes through a node that refuses the login, the next try comes after 10 seconds, and then four times as late each time,
+/// up to ten minutes.
 ///
 /// Prints one line an event: its time in UTC, what it is about, and what happened. With --json a line is an object with
 /// `at`, `event`, `profile`, `service`, `id`, `status`, `url` and `message`, where null stands for what an event is not
 /// about. Events: keeping, waiting, status, removed, tunnel-lost, tunnel-back, port-moved, place-moved, node-refuses,
 /// cluster-lost, cluster-back, login-needed, trouble, ended, stopped.
 ///
-/// Without names it waits for services that are started later; with names it ends with 0 once those have ended.
-/// With --once it ends after 15 seconds at most: with 0 if all is well, with 6 if there is no news of a cluster, with 5 if
-/// a service does not answer.
+/// Without names it waits for services that are started later; with names it does nothing for others, and ends with 0 once
+/// those have ended. With --once it looks at once, but for what was learnt less than two seconds ago, and ends after 15
+/// seconds at most: with 0 if all is well, with 6 if there is no news of a cluster, with 5 if a service does not answer or
+/// can have no tunnel.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeepArgs {
     /// Names or UUIDs; without any, all services, also those that are started later
