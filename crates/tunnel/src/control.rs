@@ -10,6 +10,7 @@ use rustix::fs::FlockOperation;
 use tokio::time::Instant;
 
 use crate::error::SshError;
+use crate::mux::forget_hung;
 
 /// The longest path that a control socket can have, in bytes.
 ///
@@ -149,13 +150,14 @@ impl ControlFiles {
         })
     }
 
-    /// Forgets what was said before a login that is done.
+    /// Forgets what was said before a login that is done, or to which the host has answered.
     pub(crate) fn forget_words(&self) -> Result<(), SshError> {
         remove(&self.before)
     }
 
     /// Removes the socket that a dead master left behind.
     pub(crate) fn remove_socket(&self) -> Result<(), SshError> {
+        forget_hung(&self.socket);
         remove(&self.socket)
     }
 
@@ -197,9 +199,11 @@ pub(crate) fn check_socket(socket: &Path) -> Result<(), SshError> {
         return Ok(());
     };
     let is_sticky = holds.mode() & 0o1000 != 0;
+    // Where everybody has a group of their own, a user's own directories are open to the group.
+    let others = if log_beside(socket).is_some() { 0o022 } else { 0o002 };
     if ![us, 0].contains(&holds.uid()) {
         bad_dir("belongs to another user")
-    } else if holds.mode() & 0o022 != 0 && !is_sticky {
+    } else if holds.mode() & others != 0 && !is_sticky {
         bad_dir("is open to other users")
     } else if held.uid() != us || !held.file_type().is_socket() {
         bad_dir("holds something else than a socket of this user")
@@ -282,7 +286,7 @@ mod tests {
     #[test]
     fn a_socket_that_others_may_have_put_there_is_refused() {
         let base = tempfile::tempdir().unwrap();
-        let (dir, socket) = (base.path().join("d"), base.path().join("d/x.sock"));
+        let (dir, socket) = (base.path().join("d"), base.path().join("d/0123456789abcdef.sock"));
         std::fs::create_dir(&dir).unwrap();
         let check = |mode| {
             std::fs::set_permissions(&dir, Permissions::from_mode(mode)).unwrap();
@@ -294,6 +298,12 @@ mod tests {
         for mode in [0o777, 0o720, 0o702] {
             assert!(check(mode).unwrap_err().ends_with("is open to other users"), "{mode:o}");
         }
+        let theirs = dir.join("cm-lab");
+        drop(std::os::unix::net::UnixListener::bind(&theirs).unwrap());
+        std::fs::set_permissions(&dir, Permissions::from_mode(0o775)).unwrap();
+        assert!(check_socket(&theirs).is_ok(), "as a umask of 002 makes it");
+        std::fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+        assert!(check_socket(&theirs).is_err());
         std::fs::remove_file(&socket).unwrap();
         std::fs::write(&socket, "").unwrap();
         assert!(check(0o700).unwrap_err().ends_with("than a socket of this user"));

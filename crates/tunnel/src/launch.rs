@@ -46,7 +46,13 @@ pub(crate) struct Try {
     pub(crate) answer: Option<Duration>,
     /// How long all of it may take.
     pub(crate) whole: Duration,
+    /// Whether the user's configuration takes any host key, also one that has changed.
+    pub(crate) takes_any_key: bool,
 }
+
+/// What takes the place of `StrictHostKeyChecking no`: unknown keys are accepted as the user wants it, changed ones are not.
+/// Since OpenSSH 7.6 (ssh_config(5)).
+const NO_CHANGED_KEY: &str = "StrictHostKeyChecking=accept-new";
 
 /// Never asks anything, since nobody may be there to answer.
 const NOBODY: &str = "BatchMode=yes";
@@ -67,14 +73,14 @@ pub(crate) async fn launch(
     files: &ControlFiles,
     patience: Try,
 ) -> Result<(), SshError> {
-    let mut command = command(config, files, NOBODY, patience.answer)?;
+    let mut command = command(config, files, NOBODY, patience)?;
     // The `ssh` to a jump host does not get our options: whatever it asks is answered by a program that fails, and not at
     // the terminal, where it would be stopped as it is not in the foreground. Since OpenSSH 8.4 (ssh(1)).
     command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "false");
     let mut login = Login::start(&mut command, config)?;
     let ended = match timeout(patience.whole, login.0.wait()).await {
         Ok(ended) => ended.map_err(|source| program_failure(source, config))?,
-        Err(_) => return Err(late(config, config.connect_timeout)),
+        Err(_) => return Err(late(config, files, config.connect_timeout)),
     };
     conclude(ended, config, files).await
 }
@@ -85,12 +91,12 @@ pub(crate) async fn launch(
 pub(crate) async fn launch_typed(
     config: &MasterConfig,
     files: &ControlFiles,
-    within: Duration,
+    patience: Try,
     refused: String,
     said: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(), SshError> {
     let terminal = Terminal::find();
-    let mut command = command(config, files, SOMEBODY, None)?;
+    let mut command = command(config, files, SOMEBODY, patience)?;
     if terminal.is_none() {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         if !is_set("SSH_ASKPASS") {
@@ -108,7 +114,7 @@ pub(crate) async fn launch_typed(
         terminal.lend(group).map_err(|source| program_failure(source, config))?;
     }
     let mut log = Follow { path: &files.log, read_to: 0 };
-    let ended = timeout(within, async {
+    let ended = timeout(patience.whole, async {
         loop {
             tokio::select! {
                 ended = login.0.wait() => return ended,
@@ -122,7 +128,7 @@ pub(crate) async fn launch_typed(
         Ok(Ok(ended)) if ended.signal().is_some() => Err(SshError::Interrupted { host: config.host.clone() }),
         Ok(Ok(ended)) => conclude(ended, config, files).await,
         Ok(Err(source)) => Err(program_failure(source, config)),
-        Err(_) => Err(late(config, within)),
+        Err(_) => Err(late(config, files, patience.whole)),
     }
 }
 
@@ -132,10 +138,10 @@ fn command(
     config: &MasterConfig,
     files: &ControlFiles,
     batch: &str,
-    answer: Option<Duration>,
+    patience: Try,
 ) -> Result<Command, SshError> {
     let mut command = Command::new("ssh");
-    command.args(arguments(config, files, batch, answer));
+    command.args(arguments(config, files, batch, patience));
     command.process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(files.new_log()?);
     Ok(command)
@@ -149,7 +155,7 @@ async fn conclude(ended: ExitStatus, config: &MasterConfig, files: &ControlFiles
         if !tells_changed_key(&said) {
             return files.forget_words();
         }
-        // The user may have told ssh to go on with a warning; nobody would see it.
+        // A jump host's, where the user has told ssh to go on with a warning; nobody would see it.
         leave(config, files).await?;
         reap(&files.socket).await;
         files.remove_socket()?;
@@ -239,19 +245,17 @@ pub(crate) async fn leave(config: &MasterConfig, files: &ControlFiles) -> Result
 }
 
 /// The first three are what [`crate::reap`] knows a master by.
-fn arguments(
-    config: &MasterConfig,
-    files: &ControlFiles,
-    batch: &str,
-    answer: Option<Duration>,
-) -> Vec<OsString> {
+fn arguments(config: &MasterConfig, files: &ControlFiles, batch: &str, patience: Try) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["-M".into(), "-S".into(), (&files.socket).into()];
     args.extend(["-f", "-N", "-E"].map(OsString::from));
     args.push((&files.log).into());
     for option in [&[batch], OPTIONS].concat() {
         args.extend(["-o".into(), option.into()]);
     }
-    if let Some(answer) = answer {
+    if patience.takes_any_key {
+        args.extend(["-o".into(), NO_CHANGED_KEY.into()]);
+    }
+    if let Some(answer) = patience.answer {
         args.extend(["-o".into(), format!("ConnectTimeout={}", answer.as_secs()).into()]);
     }
     args.extend(login_words(config));
@@ -271,7 +275,12 @@ pub(crate) fn login_words(config: &MasterConfig) -> Vec<OsString> {
     args
 }
 
-fn late(config: &MasterConfig, within: Duration) -> SshError {
+/// The error of a login that has not ended in time. Since a host that is away makes `ssh` end sooner, what was said of that
+/// before counts no more.
+fn late(config: &MasterConfig, files: &ControlFiles, within: Duration) -> SshError {
+    if let Err(error) = files.forget_words() {
+        return error;
+    }
     let words = format!("the login did not end within {} s", within.as_secs());
     SshError::TimedOut { host: config.host.clone(), words }
 }
@@ -296,7 +305,8 @@ mod tests {
             ..MasterConfig::new("login", "/run/t")
         };
         let files = ControlFiles::new(Path::new("/run/t"), "x").unwrap();
-        let args = arguments(&config, &files, NOBODY, None);
+        let patience = Try { answer: None, whole: Duration::from_secs(9), takes_any_key: false };
+        let args = arguments(&config, &files, NOBODY, patience);
         let tail: Vec<_> = args.iter().rev().take(6).rev().map(|arg| arg.to_str().unwrap()).collect();
         assert_eq!(tail, ["-F", "/etc/lab", "-l", "alice", "--", "login"]);
     }

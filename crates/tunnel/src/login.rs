@@ -8,11 +8,11 @@ use tokio::process::Command;
 use crate::diagnose::run;
 use crate::error::SshError;
 use crate::forward::Forward;
-use crate::launch::launch_typed;
+use crate::launch::{Try, launch_typed};
 use crate::master::Master;
-use crate::mux::{Liveness, host_answers, liveness};
+use crate::mux::{Liveness, host_answers, liveness, liveness_at_last};
 use crate::node::is_carried;
-use crate::reach::{has_proxy, reach};
+use crate::reach::{Configured, reach};
 use towline_core::lifecycle::Tunnel;
 
 /// How long `ssh` may take to tell what the configuration says; it may run `Match exec` commands of the user.
@@ -105,31 +105,32 @@ impl Master {
             let is_ours = socket == self.files.socket;
             return Ok(LogIn::Before(Login::of(socket, is_ours)));
         }
-        let configured = self.configuration().await;
-        if let Some(theirs) = self.find_theirs(configured.as_deref()).await {
+        let said_of_it = self.configuration().await;
+        if let Some(theirs) = self.find_theirs(said_of_it.as_deref()).await {
             self.adopt(Some(theirs.clone()));
             return Ok(LogIn::Before(Login::of(theirs, false)));
         }
         let mut last_failure = self.launching.lock().await;
         let _lock = self.lock().await?;
         let ours = || Login::of(self.files.socket.clone(), true);
-        if liveness(&self.files.socket).await == Liveness::Up {
+        if liveness_at_last(&self.files.socket).await == Liveness::Up {
             return Ok(LogIn::Before(ours()));
         }
         self.clear().await?;
         *last_failure = None;
-        let (refused, takes_person) =
-            match reach(&self.config, &self.files, has_proxy(configured.as_deref())).await {
-                Ok(()) => {
-                    self.files.set_typed(false)?;
-                    return Ok(LogIn::Unasked(ours()));
-                }
-                Err(SshError::Denied { words, .. }) => (words, true),
-                Err(SshError::HostKeyUnknown { words, .. }) => (words, false),
-                Err(error) => return Err(error),
-            };
+        let configured = Configured::read(said_of_it.as_deref());
+        let (refused, takes_person) = match reach(&self.config, &self.files, configured).await {
+            Ok(()) => {
+                self.files.set_typed(false)?;
+                return Ok(LogIn::Unasked(ours()));
+            }
+            Err(SshError::Denied { words, .. }) => (words, true),
+            Err(SshError::HostKeyUnknown { words, .. }) => (words, false),
+            Err(error) => return Err(error),
+        };
         let mark = Mark::set(self)?;
-        launch_typed(&self.config, &self.files, within, refused, said).await?;
+        let patience = Try { answer: None, whole: within, takes_any_key: configured.takes_any_key };
+        launch_typed(&self.config, &self.files, patience, refused, said).await?;
         // A host key is asked for once. Whether a key alone does from then on, the next login tells.
         if takes_person {
             mark.keep();

@@ -13,7 +13,7 @@ use crate::control::{ControlFiles, short_name};
 use crate::error::SshError;
 use crate::launch::{ask, leave, login_words};
 use crate::mux::{Liveness, liveness, liveness_at_last, session};
-use crate::reach::{has_proxy, reach};
+use crate::reach::{Configured, reach};
 use crate::reap::reap;
 
 /// Remote commands at a time. sshd allows 10 by default and frees them late; up to 6 were never refused.
@@ -275,14 +275,14 @@ impl Master {
         // Asked before the lock too, which whoever is typing holds for long.
         self.refuse_typed(found)?;
         let _lock = self.lock().await?;
-        let found = liveness(ours).await;
+        let found = liveness_at_last(ours).await;
         if found == Liveness::Up {
             return Ok(ours.clone());
         }
         self.refuse_typed(found)?;
         self.clear().await?;
         tracing::debug!(host = self.config.host, "launching an ssh master");
-        reach(&self.config, &self.files, has_proxy(said.as_deref())).await?;
+        reach(&self.config, &self.files, Configured::read(said.as_deref())).await?;
         Ok(ours.clone())
     }
 

@@ -1,8 +1,8 @@
 //! Small questions to a running master, each with a deadline of its own.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openssh::{Error, Session, Stdio};
@@ -13,11 +13,14 @@ use crate::control::check_socket;
 /// How long a master may take for an answer that needs no network. It answers within a millisecond when idle.
 const LOCAL_ANSWER: Duration = Duration::from_secs(2);
 
-/// The same for one that has not answered the last time: this process has waited for it once.
+/// The same for one for which this process has waited in vain a moment ago.
 const NEXT_ANSWER: Duration = Duration::from_millis(100);
 
-/// The sockets whose masters have not answered this process the last time.
-static HUNG: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// How long it was waited for in vain a moment ago. A slow machine is not a hung master: it gets all patience again.
+const MOMENT: Duration = Duration::from_secs(10);
+
+/// The sockets whose masters have not answered this process the last time, and when it last waited in full.
+static HUNG: Mutex<BTreeMap<PathBuf, Instant>> = Mutex::new(BTreeMap::new());
 
 /// How often a master that gave no clear answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -38,25 +41,38 @@ pub(crate) fn session(socket: &Path) -> Session {
     Session::resume_mux(socket.into(), None)
 }
 
-/// Asks the master whether it is alive. One that hangs is waited for once, for 2 s; while it goes on to hang it is asked as
-/// often as anybody wants to know, and given little time: a command that asks in several places ends soon all the same.
+/// Asks the master whether it is alive. One that hangs is waited for in full once in ten seconds, for 2 s; in between it is
+/// asked as often as anybody wants to know, and given little time: a command that asks in several places ends soon all
+/// the same.
 pub(crate) async fn liveness(socket: &Path) -> Liveness {
-    let has_hung = HUNG.lock().unwrap_or_else(PoisonError::into_inner).contains(socket);
-    let found = liveness_within(socket, if has_hung { NEXT_ANSWER } else { LOCAL_ANSWER }).await;
-    if has_hung != (found == Liveness::Hung) {
-        let mut hung = HUNG.lock().unwrap_or_else(PoisonError::into_inner);
-        if has_hung {
-            hung.remove(socket)
-        } else {
-            hung.insert(socket.to_owned())
-        };
+    let has_hung = hung().get(socket).is_some_and(|at| at.elapsed() < MOMENT);
+    if !has_hung {
+        return liveness_at_last(socket).await;
+    }
+    let found = liveness_within(socket, NEXT_ANSWER).await;
+    if found != Liveness::Hung {
+        forget_hung(socket);
     }
     found
 }
 
 /// Asks the same with all patience, for whoever ends a master that does not answer.
 pub(crate) async fn liveness_at_last(socket: &Path) -> Liveness {
-    liveness_within(socket, LOCAL_ANSWER).await
+    let found = liveness_within(socket, LOCAL_ANSWER).await;
+    match found {
+        Liveness::Hung => drop(hung().insert(socket.to_owned(), Instant::now())),
+        Liveness::Up | Liveness::Gone => forget_hung(socket),
+    }
+    found
+}
+
+/// Forgets that the master on `socket` has hung: it was ended.
+pub(crate) fn forget_hung(socket: &Path) {
+    hung().remove(socket);
+}
+
+fn hung() -> MutexGuard<'static, BTreeMap<PathBuf, Instant>> {
+    HUNG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn liveness_within(socket: &Path, patience: Duration) -> Liveness {
@@ -123,6 +139,11 @@ mod tests {
         let stuck = UnixListener::bind(&socket).unwrap();
         assert_eq!(waited().await, (Liveness::Hung, LOCAL_ANSWER));
         assert_eq!(waited().await, (Liveness::Hung, NEXT_ANSWER));
+        sleep(MOMENT).await;
+        assert_eq!(waited().await, (Liveness::Hung, LOCAL_ANSWER), "it was slow, maybe");
+        assert_eq!(waited().await, (Liveness::Hung, NEXT_ANSWER));
+        forget_hung(&socket);
+        assert_eq!(waited().await, (Liveness::Hung, LOCAL_ANSWER), "another may be there");
         drop(stuck);
         assert_eq!(waited().await.0, Liveness::Gone);
         std::fs::remove_file(&socket).unwrap();

@@ -30,16 +30,17 @@ const TOO_LATE: Duration = Duration::from_secs(1);
 /// Logs in as [`launch`] does, within the time for a login. A host that does not answer at all is out of reach after 12 s,
 /// and after 2 s if it was so at the last login; one that answers, and is slow, has the whole time.
 ///
-/// With `by_proxy`, a jump host or a command in between, it is one try, and how long the host may take to answer is as the
+/// With a jump host or a command in between it is one try, and how long the host may take to answer is as the
 /// user has configured: it counts from the beginning, and the login to a jump host, for which a person may have something
 /// to do, is a part of it (`ConnectTimeout` in ssh_config(5)).
 pub(crate) async fn reach(
     config: &MasterConfig,
     files: &ControlFiles,
-    by_proxy: bool,
+    configured: Configured,
 ) -> Result<(), SshError> {
-    if by_proxy {
-        return launch(config, files, Try { answer: None, whole: config.connect_timeout }).await;
+    let attempt = |answer, whole| Try { answer, whole, takes_any_key: configured.takes_any_key };
+    if configured.by_proxy {
+        return launch(config, files, attempt(None, config.connect_timeout)).await;
     }
     let again = [ANSWER_AGAIN];
     let patience = if is_out_of_reach(config, files) { &again[..] } else { &PATIENCE };
@@ -48,7 +49,7 @@ pub(crate) async fn reach(
     let mut unanswered = None;
     for answer in patience {
         unanswered = match left() >= *answer * 2 {
-            true => match launch(config, files, Try { answer: Some(*answer), whole: left() }).await {
+            true => match launch(config, files, attempt(Some(*answer), left())).await {
                 Err(error) if is_unanswered(&error) => Some(error),
                 Err(SshError::TimedOut { .. }) if left() >= TOO_LATE => None,
                 tried => return tried,
@@ -63,15 +64,32 @@ pub(crate) async fn reach(
         Some(error) => Err(error),
         None => {
             let answer = Some(left().saturating_sub(TOO_LATE)).filter(|answer| *answer >= TOO_LATE);
-            launch(config, files, Try { answer, whole: left() }).await
+            launch(config, files, attempt(answer, left())).await
         }
     }
 }
 
-/// Whether something is between this machine and the host, by what `ssh -G` prints. If it prints nothing in time, as when a
-/// `Match exec` waits for a network that is away, there is nothing: the first try is short then, and the last one long.
-pub(crate) fn has_proxy(configuration: Option<&str>) -> bool {
-    configuration.is_some_and(|said| read_resolved(said).by_way_of.is_some())
+/// What the user's configuration says of a host, as far as the way to log in depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Configured {
+    /// Whether something is between this machine and the host.
+    by_proxy: bool,
+    /// Whether any host key is taken, also one that has changed.
+    pub(crate) takes_any_key: bool,
+}
+
+impl Configured {
+    /// Reads what `ssh -G` prints. If it prints nothing in time, as when a `Match exec` waits for a network that is away,
+    /// nothing is in between: the first try is short then, and the last one long.
+    pub(crate) fn read(said: Option<&str>) -> Self {
+        let Some(said) = said else { return Self::default() };
+        let any_key =
+            ["stricthostkeychecking false", "stricthostkeychecking no", "stricthostkeychecking off"];
+        Self {
+            by_proxy: read_resolved(said).by_way_of.is_some(),
+            takes_any_key: said.lines().any(|line| any_key.contains(&line.trim())),
+        }
+    }
 }
 
 /// Why the last login failed, by what `ssh` has left in the log; `None` where a master is there, or none was launched.
@@ -115,6 +133,19 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configuration_tells_what_is_in_between_and_whether_any_key_is_taken() {
+        let read = |said| {
+            let Configured { by_proxy, takes_any_key } = Configured::read(said);
+            (by_proxy, takes_any_key)
+        };
+        assert_eq!(read(None), (false, false));
+        assert_eq!(read(Some("stricthostkeychecking ask\nproxyjump none\n")), (false, false));
+        // ssh -G prints `no` so.
+        assert_eq!(read(Some("proxyjump gate\nstricthostkeychecking false\n")), (true, true));
+        assert_eq!(read(Some("stricthostkeychecking accept-new\n")), (false, false));
+    }
 
     #[test]
     fn only_what_the_host_does_not_notice_is_tried_again_at_once() {

@@ -141,6 +141,7 @@ async fn a_changed_host_key_is_refused_where_ssh_would_go_on() {
     assert!(process_group_of(&words).is_none() && !sshd.master().control_path().exists());
     assert!(matches!(sshd.master().last_failure(), Some(SshError::HostKeyChanged { .. })));
     assert_eq!(std::fs::read_to_string(sshd.path("known_hosts")).unwrap(), known);
+    assert_eq!(sshd.logins(), 0, "it was never let on");
 
     sshd.configure("  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null");
     sshd.master().session().await.unwrap().check().await.unwrap();

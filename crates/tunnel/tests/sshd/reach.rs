@@ -10,7 +10,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use towline_core::ports::Tunnels;
-use towline_tunnel::{SshError, SshTunnels, Standing};
+use towline_tunnel::{Master, MasterConfig, SshError, SshTunnels, Standing};
 
 use crate::harness::{Sshd, eventually, free_port, process_group_of, signal_process};
 use crate::tunnels::service;
@@ -61,6 +61,20 @@ async fn a_login_that_was_given_up_does_not_make_one_forget() {
     sshd.configure("");
     assert!(sshd.master().reconnect().await, "the host is known to be out of reach");
     assert!(master.last_failure().is_none());
+}
+
+/// Else a host that answers and then hangs would be asked again and again.
+#[tokio::test]
+async fn a_login_that_took_too_long_is_no_host_out_of_reach() {
+    let Some(sshd) = Sshd::start() else { return };
+    sshd.configure(&format!("  Port {}", free_port()));
+    assert!(matches!(sshd.master().session().await, Err(SshError::Refused { .. })));
+    sshd.configure(&format!("  ProxyCommand sleep 63.{}", sshd.port));
+    let hasty = MasterConfig { connect_timeout: Duration::from_millis(300), ..sshd.config() };
+    let master = Master::new(hasty).unwrap();
+    assert!(matches!(master.session().await, Err(SshError::TimedOut { .. })));
+    assert!(master.last_failure().is_none());
+    assert!(!master.reconnect().await);
 }
 
 /// A person may have something to do there, once.
