@@ -66,15 +66,17 @@ wanted=$(printf '%s\n' "$subjects" -- "$queue" | awk -F "$unit" -v row="${mark}Q
   $2 == "FAILED" { failed[token] = substr($1, 3); next }
   { seen[token] = 1 }
   END {
-    for (token in id) if (!(token in known) || token in begun) print token
-    print "/"
-    for (token in id) if (!(token in seen)) print token ":" ((token in failed) ? failed[token] : id[token]) ":" since[token]
+    for (token in id) {
+      if (!(token in known) || token in begun) print token
+      if (!(token in seen)) print token ":" ((token in failed) ? failed[token] : id[token]) ":" since[token]
+    }
   }')
 ids=
 lost=
 first=
 set -f
-for job in ${wanted#*/}; do
+for job in $wanted; do
+  case $job in *:*) ;; *) continue ;; esac
   token=${job%%:*} id=${job#*:}
   since=${id#*:} id=${id%:*}
   say "w$token"
@@ -107,7 +109,9 @@ if [ -n "$ids$lost" ] && command -v sacct >/dev/null 2>&1; then
 fi
 say r
 if cd "$services" 2>/dev/null; then
-  for token in ${wanted%%/*}; do printf '%s\n' "$token"/*.json; done | xargs grep -s '' /dev/null
+  for token in $wanted; do
+    case $token in *:*) ;; *) printf '%s\n' "$token"/*.json ;; esac
+  done | xargs grep -s '' /dev/null
 fi
 finish
 "#;
