@@ -31,7 +31,7 @@ const PLACES: [&str; 6] =
 
 /// Keep the tunnels of services open, and tell what happens to them
 ///
-/// Runs until it is interrupted, and then leaves the tunnels as they are; `nohup towline keep &` outlives its terminal.
+/// Runs until it is interrupted, and then leaves the tunnels as they are; on Linux `nohup towline keep &` outlives its terminal.
 /// Looks around on this machine every second, and at the services at their own pace: a server that answers is pinged every
 /// five seconds, the scheduler asked once a minute. A tunnel that was lost is opened again, on its local port unless another
 /// program has taken that meanwhile. A cluster that is away is waited for; once it is back, the tunnels are. Where a tunnel

@@ -107,7 +107,8 @@ impl<'a> Keeper<'a> {
         found.into_iter().filter_map(|(id, wrong)| self.known.tunnel_found(id, wrong)).collect()
     }
 
-    /// The looks for which it is time; if `all`, at all profiles, also where the next try would have to wait. Each is to be awaited and given to [`Self::passed`].
+    /// The looks for which it is time; if `all`, at all profiles whose login is not just refused, also where the
+    /// next try would have to wait. Each is to be awaited and given to [`Self::passed`].
     pub(crate) async fn due(&mut self, all: bool) -> Vec<impl Future<Output = Passed> + use<'a>> {
         let app = self.app;
         let mut tasks = Vec::new();

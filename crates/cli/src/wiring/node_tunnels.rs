@@ -70,7 +70,8 @@ impl Refusals {
         known.insert(node.to_owned(), refused);
     }
 
-    fn forget(&self, node: &str) {
+    /// Takes up that a node lets in.
+    pub(super) fn forget(&self, node: &str) {
         self.known().remove(node);
     }
 

@@ -36,6 +36,12 @@ impl Way {
     pub(crate) async fn broken(&self, tunnels: &[&Tunnel]) -> Vec<Option<&'static str>> {
         let Some(master) = &self.master else { return vec![None; tunnels.len()] };
         let standing = SshTunnels::new(master.clone()).standing(tunnels).await;
+        for (tunnel, standing) in tunnels.iter().zip(&standing) {
+            if *standing == Standing::Open {
+                // Another process was let in.
+                self.refusals.forget(&tunnel.place.host);
+            }
+        }
         let words = standing.into_iter().map(|standing| match standing {
             Standing::Open => None,
             Standing::NoMaster => Some("its ssh master has gone"),

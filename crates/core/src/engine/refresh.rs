@@ -84,7 +84,9 @@ impl Engine {
                 let pass = turnstile.enter(&format!("{} all", self.profile)).await;
                 let changed = self.ledger.list(Select::Changed(known(&entries))).await?;
                 let listed: BTreeSet<_> = entries.iter().map(|entry| entry.saved.id).collect();
-                let meant = changed.services.into_iter().filter(|service| scope.admits(service.id, &listed));
+                let meant = changed.services.into_iter().filter(|service| {
+                    service.spec.profile == self.profile && scope.admits(service.id, &listed)
+                });
                 let (unfinished, ended): (Vec<_>, Vec<_>) =
                     meant.partition(|service| service.life.is_unfinished());
                 let ids: BTreeSet<_> = unfinished.iter().chain(&ended).map(|service| service.id).collect();
