@@ -127,7 +127,7 @@ def use(port, requests):
     """All figures of one way, in the order of the kinds."""
     kept = latencies(port, requests, keep=True)
     many = concurrent(port, 2 * requests)
-    new = latencies(port, requests // 4 + 1, keep=False)
+    new = latencies(port, requests, keep=False)
     received, sent = body(port, b"GET /body"), body(port, b"POST /")
     delays = tokens(port)
     return [
