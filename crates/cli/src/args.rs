@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use serde::{Serialize, Serializer};
+use towline_core::span::Span;
 
 use crate::command::Verb;
-use crate::config::{Bind, Flags, Span, said};
+use crate::config::{Bind, Flags, said};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

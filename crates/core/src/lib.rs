@@ -16,6 +16,7 @@ pub mod ports;
 pub mod resources;
 pub mod runner;
 pub mod service;
+pub mod span;
 pub mod spec;
 mod terms;
 #[cfg(any(test, feature = "testing"))]

@@ -187,7 +187,7 @@ impl ServiceSpec {
             }
         }
         for name in self.env.keys() {
-            check_variable(name)?;
+            check_variable_name(name)?;
         }
         if self.chdir.as_deref().is_some_and(|dir| dir.is_empty() || dir.contains('\n')) {
             return Err(SpecError::new("chdir", "a directory is one line of text"));
@@ -200,7 +200,8 @@ impl ServiceSpec {
     }
 }
 
-fn check_variable(name: &str) -> Result<(), SpecError> {
+/// Checks that a text is the name of a variable.
+pub(crate) fn check_variable_name(name: &str) -> Result<(), SpecError> {
     let mut chars = name.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if first && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -209,7 +210,11 @@ fn check_variable(name: &str) -> Result<(), SpecError> {
     Err(SpecError::new("env", format!("{name:?} is not a variable's name ([A-Za-z_][A-Za-z0-9_]*)")))
 }
 
-fn check_health(path: &str) -> Result<(), SpecError> {
+/// Checks the path that a ping asks for.
+///
+/// # Errors
+/// The field `health` if it does not begin with `/`, or holds what a URL's path may not.
+pub fn check_health(path: &str) -> Result<(), SpecError> {
     if !path.starts_with('/') {
         return Err(SpecError::new("health", format!("{path:?} does not begin with '/'")));
     }

@@ -7,10 +7,11 @@ use towline_core::id::ServiceId;
 use towline_core::lifecycle::Status;
 use towline_core::ports::LogFrom;
 use towline_core::service::Service;
+use towline_core::span::Span;
 use towline_core::why::{Evidence, explain};
 
 use crate::app::App;
-use crate::config::{Kind as ProfileKind, Span};
+use crate::config::Kind as ProfileKind;
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::{Live, moment};
 use crate::signals::first_of;

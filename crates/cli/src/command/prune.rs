@@ -2,11 +2,11 @@
 
 use towline_core::ports::Select;
 use towline_core::service::Service;
+use towline_core::span::Span;
 
 use super::rm::forget;
 use crate::app::App;
 use crate::args::JsonArg;
-use crate::config::Span;
 use crate::exit::{Kind, Outcome};
 use crate::render::{Row, ended_at, listing};
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use towline_core::engine::EngineError;
 use towline_core::lifecycle::{EndStatus, Refusal, Status};
 use towline_core::service::Service;
+use towline_core::span::Span;
 
 use super::follow::{Followed, follow};
 use crate::app::App;
-use crate::config::Span;
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::render::{clean, ended_at, moment};
 

@@ -1,11 +1,11 @@
 //! `towline wait`
 
 use towline_core::lifecycle::Status;
+use towline_core::span::Span;
 
 use super::follow::{Followed, ended_failure, follow, out_of_time};
 use crate::app::App;
 use crate::args::{JsonArg, ServiceArg};
-use crate::config::Span;
 use crate::exit::Outcome;
 use crate::render::ServiceView;
 

@@ -14,4 +14,3 @@ pub(crate) use layers::{Flags, Layers, LoadError, said};
 pub(crate) use origins::Setting;
 pub(crate) use paths::{PathError, Paths};
 pub(crate) use settings::{Bind, Config, Kind, LOCAL, Profile, ProfileName, Via};
-pub(crate) use text::Span;

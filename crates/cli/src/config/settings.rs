@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use towline_core::resources::Resources;
+use towline_core::span::Span;
 use towline_core::spec::{self, DEFAULT_GRACE, DEFAULT_HEALTH, ServiceName, ServiceSpec};
 
-use super::text::{Span, loose};
+use super::text::loose;
 
 /// The profile that is always there: this machine alone.
 pub(crate) const LOCAL: &str = "local";
@@ -112,7 +113,7 @@ pub(crate) struct Profile {
     #[serde(default, deserialize_with = "loose::text")]
     pub(crate) health: Option<String>,
     /// Grace period of its services.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose::span")]
     pub(crate) grace: Option<Span>,
     /// Shell lines run before the command of every service.
     #[serde(default, deserialize_with = "loose::list")]

@@ -10,4 +10,4 @@ mod script;
 
 pub use published::{PublishedExit, PublishedPlace, RecordError, parse_attempt, parse_exit, parse_place};
 pub use quote::quote;
-pub use script::{Runner, env_file, render};
+pub use script::{Runner, check_variable, env_file, render};

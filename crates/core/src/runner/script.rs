@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::quote::quote;
 use crate::id::ServiceId;
-use crate::spec::{Bind, ServiceSpec, SpecError};
+use crate::spec::{Bind, ServiceSpec, SpecError, check_variable_name};
 
 /// The functions that are the same for every service.
 const FUNCTIONS: &str = include_str!("runner.bash");
@@ -97,7 +97,7 @@ pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
     spec.check()?;
     let mut text = String::new();
     for (name, value) in &spec.env {
-        check_name(name)?;
+        check_variable(name)?;
         let value = quote(value)?;
         // Writing to a String cannot fail.
         let _ = writeln!(text, "export {name}={value}");
@@ -105,7 +105,12 @@ pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
     Ok(text)
 }
 
-fn check_name(name: &str) -> Result<(), SpecError> {
+/// Checks that a variable can be given to a service: that its name is one, and that neither bash nor the runner governs it.
+///
+/// # Errors
+/// The field `env`, with what is wrong.
+pub fn check_variable(name: &str) -> Result<(), SpecError> {
+    check_variable_name(name)?;
     if SET.contains(&name) || name.starts_with(OWN) {
         return Err(SpecError::new("env", format!("{name} is set where the service runs")));
     }
