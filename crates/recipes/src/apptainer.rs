@@ -1,0 +1,69 @@
+//! A command that runs another one in a container of Apptainer.
+//!
+//! Plain words, no shell: `apptainer exec [--nv] [--mount SPEC]... IMAGE COMMAND...` (apptainer-exec(1) of 1.0 and later).
+//! The container shares network, process ids and environment with its host, so that the port, the mark by which the runner
+//! knows its processes, and what is in the environment, secrets too, are the same inside.
+
+/// A mount, its parameters filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// On the host.
+    pub(crate) source: String,
+    /// In the container.
+    pub(crate) target: String,
+    /// Whether it can only be read there.
+    pub(crate) read_only: bool,
+}
+
+/// The words that run `command` in `image`. `gpus` shows the host's NVIDIA GPUs inside.
+pub(crate) fn command(image: &str, mounts: &[Bound], gpus: bool, command: Vec<String>) -> Vec<String> {
+    let mut words = vec!["apptainer".to_owned(), "exec".to_owned()];
+    if gpus {
+        words.push("--nv".to_owned());
+    }
+    for mount in mounts {
+        words.push("--mount".to_owned());
+        words.push(spec(mount));
+    }
+    words.push(image.to_owned());
+    words.extend(command);
+    words
+}
+
+/// A mount as `--mount` takes it: one record of comma-separated values, each `key=value`, in which a comma or a quote needs
+/// quotes around the whole field. `--bind` has no quotes, so that no path with a comma or a colon would do there.
+fn spec(mount: &Bound) -> String {
+    let mut fields =
+        vec!["type=bind".to_owned(), field("source", &mount.source), field("destination", &mount.target)];
+    if mount.read_only {
+        fields.push("ro".to_owned());
+    }
+    fields.join(",")
+}
+
+fn field(key: &str, value: &str) -> String {
+    match value.contains([',', '"']) {
+        true => format!("\"{key}={}\"", value.replace('"', "\"\"")),
+        false => format!("{key}={value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_one_path() {
+        let bound = |source: &str, read_only| Bound { source: source.into(), target: "/m".into(), read_only };
+        assert_eq!(spec(&bound("/a", true)), "type=bind,source=/a,destination=/m,ro");
+        assert_eq!(spec(&bound("/a:b c", false)), "type=bind,source=/a:b c,destination=/m");
+        assert_eq!(spec(&bound("/a,\"b", false)), "type=bind,\"source=/a,\"\"b\",destination=/m");
+    }
+
+    #[test]
+    fn gpus_are_shown_where_they_are_asked_for() {
+        let words = |gpus| command("x.sif", &[], gpus, vec!["serve".into(), "{port}".into()]);
+        assert_eq!(words(true), ["apptainer", "exec", "--nv", "x.sif", "serve", "{port}"]);
+        assert_eq!(words(false), ["apptainer", "exec", "x.sif", "serve", "{port}"]);
+    }
+}

@@ -1,0 +1,33 @@
+//! Kinds of services as data.
+//!
+//! A [`Recipe`] is read from a TOML text ([`Recipe::read`]) and says how a kind of service is run: its command, what of it
+//! depends on which parameters, its health path, what it asks of a scheduler, an image for it. With a [`Request`], the
+//! values of its parameters and what the caller knows of the place, it makes the very
+//! [`ServiceSpec`](towline_core::spec::ServiceSpec) that a person would have written ([`Recipe::resolve`]).
+//!
+//! Pure: reads no file, no environment and no clock; callers hand in text. What a recipe may hold is described in
+//! `docs/recipes.md`; those that come with this crate are in [`BUILT_IN`].
+
+mod apptainer;
+mod built_in;
+mod command;
+mod gpus;
+mod parameter;
+mod problem;
+mod read;
+mod recipe;
+mod request;
+mod resolve;
+mod scope;
+mod suggest;
+mod template;
+
+pub use built_in::{BUILT_IN, BuiltIn, EXAMPLE};
+pub use command::{Line, Part};
+pub use parameter::{Kind, Parameter, Pattern, Value};
+pub use problem::{BadRecipe, Problem};
+pub use recipe::{Container, Model, Mount, Port, Provider, Recipe, Run, Secret, check_name};
+pub use request::{Around, Containing, Request, SecretValue};
+pub use resolve::ResolveError;
+pub use suggest::nearest;
+pub use template::Template;

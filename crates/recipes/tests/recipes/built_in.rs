@@ -1,0 +1,120 @@
+//! The recipes that come with the crate.
+
+use std::collections::BTreeSet;
+
+use towline_recipes::{BUILT_IN, Containing, EXAMPLE, Provider, Recipe, SecretValue};
+
+use crate::support::{request, resolve};
+
+fn built_in(name: &str) -> Recipe {
+    let found = BUILT_IN.iter().find(|recipe| recipe.name == name).unwrap();
+    Recipe::read(name, found.text, name).unwrap_or_else(|bad| panic!("{bad}"))
+}
+
+/// The command of a recipe with these parameters and model.
+fn command(name: &str, model: Option<&str>, values: &[(&str, &str)]) -> String {
+    let mut request = crate::support::with(values);
+    request.model = model.map(Into::into);
+    request.extra = Vec::new();
+    resolve(&built_in(name), &request).unwrap().command.join(" ")
+}
+
+#[test]
+fn all_can_be_read_run_and_run_in_a_container() {
+    let names: BTreeSet<&str> = BUILT_IN.iter().map(|recipe| recipe.name).collect();
+    let expected = ["embeddings", "ollama", "sglang", "speech-recognition", "text-generation"];
+    assert_eq!(names, BTreeSet::from(expected));
+    for known in BUILT_IN {
+        let recipe = built_in(known.name);
+        let variants = recipe.runs().keys();
+        for variant in variants {
+            let mut request = request();
+            if let Some(selector) = recipe.selector() {
+                request.values.insert(selector.name.clone(), vec![variant.clone()]);
+            }
+            request.model = recipe.model().map(|_| "org/model".to_owned());
+            for container in [Containing::Bare, Containing::In(Provider::Apptainer)] {
+                request.container = container;
+                let spec = resolve(&recipe, &request).unwrap_or_else(|error| panic!("{error}"));
+                assert!(spec.command.iter().any(|word| word.contains("{port}")), "{spec:?}");
+                assert!(spec.command.iter().any(|word| word.contains("{host}")), "{spec:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_reaches_those_that_know_one_by_the_environment_alone() {
+    for (name, variable) in [
+        ("text-generation", Some("VLLM_API_KEY")),
+        ("embeddings", Some("API_KEY")),
+        ("speech-recognition", Some("SRI_TOKEN")),
+        ("ollama", None),
+        ("sglang", None),
+    ] {
+        let recipe = built_in(name);
+        let mut request = request();
+        request.model = recipe.model().map(|_| "org/model".to_owned());
+        request.secret = Some(SecretValue("hush".into()));
+        match (variable, resolve(&recipe, &request)) {
+            (Some(variable), Ok(spec)) => {
+                assert_eq!(spec.env[variable], "hush");
+                assert!(!spec.command.iter().chain(&spec.setup).any(|word| word.contains("hush")));
+            }
+            (None, Err(error)) => assert!(error.to_string().contains("takes no key"), "{error}"),
+            (_, other) => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn they_say_what_their_servers_understand() {
+    assert_eq!(
+        command("text-generation", Some("Qwen/Qwen3-8B"), &[("context-length", "8192")]),
+        "vllm serve Qwen/Qwen3-8B --host {host} --port {port} --max-model-len 8192 --tensor-parallel-size 1"
+    );
+    assert_eq!(
+        command("text-generation", Some("/m/x.gguf"), &[("engine", "llama-cpp"), ("context-length", "4096")]),
+        "llama-server --model /m/x.gguf --host {host} --port {port} --ctx-size 4096 --threads 4"
+    );
+    assert_eq!(
+        command("text-generation", Some("org/x-GGUF:Q4_K_M"), &[("engine", "llama-cpp")]),
+        "llama-server --hf-repo org/x-GGUF:Q4_K_M --host {host} --port {port} --threads 4"
+    );
+    assert_eq!(
+        command("speech-recognition", Some("openai/whisper-tiny"), &[("hub-cache", "/hub")]),
+        "speech_recognition launch --model-id openai/whisper-tiny --host {host} --port {port} --model-dir /hub"
+    );
+    assert_eq!(
+        command("embeddings", Some("/m/gte"), &[("pooling", "mean")]),
+        "text-embeddings-router --model-id /m/gte --hostname {host} --port {port} --pooling mean"
+    );
+    assert_eq!(command("ollama", None, &[]), "env OLLAMA_HOST={host}:{port} ollama serve");
+    assert_eq!(
+        command("sglang", Some("Qwen/Qwen3-8B"), &[("gpu-memory", "0.8")]),
+        "python3 -m sglang.launch_server --model-path Qwen/Qwen3-8B --host {host} --port {port} \
+         --mem-fraction-static 0.8 --tp-size 1"
+    );
+}
+
+#[test]
+fn all_gpus_of_a_job_are_used() {
+    for (name, words) in [("text-generation", "--tensor-parallel-size 4"), ("sglang", "--tp-size 4")] {
+        let mut request = request();
+        request.model = Some("org/model".into());
+        request.around.resources.gpus = Some("a100:4".into());
+        let spec = resolve(&built_in(name), &request).unwrap();
+        assert!(spec.command.join(" ").contains(words), "{spec:?}");
+        request.around.resources.gpus = Some("0".into());
+        let spec = resolve(&built_in(name), &request).unwrap();
+        assert!(!spec.command.join(" ").contains("-parallel") && spec.resources.gpus.is_none());
+    }
+}
+
+#[test]
+fn the_example_is_a_recipe() {
+    let recipe = Recipe::read("hello", EXAMPLE, "hello.toml").unwrap_or_else(|bad| panic!("{bad}"));
+    let spec = resolve(&recipe, &request()).unwrap();
+    assert_eq!(spec.command.join(" "), "python3 -u -m http.server {port} --bind {host} --directory .");
+    assert_eq!(spec.health, "/");
+}

@@ -1,0 +1,264 @@
+//! What becomes of a recipe and a request.
+
+use std::time::Duration;
+
+use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH};
+use towline_recipes::{Containing, Provider, ResolveError, SecretValue};
+
+use crate::support::{command, read, recipe, request, resolve, with};
+
+const PARAMETERS: &str = "
+[parameters.size]
+type = 'integer'
+min = 1
+help = 'h'
+[parameters.fast]
+type = 'boolean'
+help = 'h'
+[parameters.stop]
+type = 'list'
+help = 'h'
+[parameters.mode]
+type = 'choice'
+choices = ['a', 'b']
+default = 'a'
+help = 'h'
+";
+
+fn with_parameters() -> towline_recipes::Recipe {
+    let command = "command = ['serve', '{port}', '--mode={mode}', ['--size', '{size}'], ['--stop={stop}'], \
+                   { when = 'fast', words = ['--fast', '{mode}'] }, '{extra}']";
+    read(&format!("summary = 's'\n{command}\n{PARAMETERS}"))
+}
+
+#[test]
+fn words_are_there_if_their_parameters_are() {
+    let recipe = with_parameters();
+    assert_eq!(command(&recipe, &request()), "serve {port} --mode=a");
+    assert_eq!(command(&recipe, &with(&[("size", "7"), ("mode", "b")])), "serve {port} --mode=b --size 7");
+    assert_eq!(command(&recipe, &with(&[("fast", "true")])), "serve {port} --mode=a --fast a");
+    assert_eq!(command(&recipe, &with(&[("fast", "false")])), "serve {port} --mode=a");
+    let stops = with(&[("stop", "x"), ("stop", "y")]);
+    assert_eq!(command(&recipe, &stops), "serve {port} --mode=a --stop=x --stop=y");
+    let mut request = request();
+    request.extra = vec!["--more".into(), "a b".into()];
+    assert_eq!(resolve(&recipe, &request).unwrap().command[3..], ["--more", "a b"]);
+}
+
+#[test]
+fn a_word_stays_a_word_whatever_is_in_it() {
+    let recipe = read(
+        "summary = 's'\ncommand = ['serve', '{port}', ['--x', '{x}']]\nsetup = ['echo \"$X\"']\n\
+         [env]\nX = '{x}'\n[parameters.x]\ntype = 'string'\nhelp = 'h'",
+    );
+    for text in ["a b", "$(id)", "'; rm -rf /", "\"", "`id`", "a\nb", "{size}", "\\", "--flag", ""] {
+        let spec = resolve(&recipe, &with(&[("x", text)])).unwrap();
+        assert_eq!(spec.command, ["serve", "{port}", "--x", text]);
+        assert_eq!(spec.setup, ["echo \"$X\""], "no value is written into a line of shell");
+        assert_eq!(spec.env["X"], text);
+    }
+    let unset = resolve(&recipe, &request()).unwrap();
+    assert!(unset.env.is_empty() && unset.command.len() == 2);
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told() {
+    let recipe = with_parameters();
+    let error = |values: &[(&str, &str)]| resolve(&recipe, &with(values)).unwrap_err();
+    assert_eq!(error(&[("size", "0")]).to_string(), "bad --size \"0\": it is below 1");
+    assert_eq!(error(&[("mode", "c")]).to_string(), "bad --mode \"c\": it is none of a, b");
+    assert_eq!(
+        error(&[("size", "1"), ("size", "2")]).to_string(),
+        "bad --size \"1 2\": it is given more than once"
+    );
+    let ResolveError::Unknown { near, .. } = error(&[("siez", "1")]) else { panic!("it is unknown") };
+    assert_eq!(near.as_deref(), Some("size"));
+    let mut model = request();
+    model.model = Some("m".into());
+    assert_eq!(resolve(&recipe, &model).unwrap_err().to_string(), "recipe web takes no model (m)");
+    let mut secret = request();
+    secret.secret = Some(SecretValue("hush".into()));
+    let told = resolve(&recipe, &secret).unwrap_err().to_string();
+    assert!(told.contains("takes no key") && !format!("{secret:?}").contains("hush"), "{told}");
+    let plain = self::recipe("");
+    let mut extra = request();
+    extra.extra = vec!["x".into()];
+    assert!(resolve(&plain, &extra).unwrap_err().to_string().contains("no arguments after --"));
+    let mut nul = request();
+    nul.extra = vec!["\0".into()];
+    assert!(matches!(resolve(&recipe, &nul), Err(ResolveError::Spec(_))));
+}
+
+#[test]
+fn what_is_said_goes_before_what_the_recipe_says() {
+    let recipe = recipe(
+        "setup = ['b']\nenv = { A = '1', B = '2' }\nhealth = { path = '/up', grace = '2m' }\n\
+         job = { time = 01:30:00, mem = 500, cpus = 4, gpus = 2, sbatch_args = ['--nice=1'] }",
+    );
+    let spec = resolve(&recipe, &request()).unwrap();
+    assert_eq!((spec.health.as_str(), spec.grace), ("/up", Duration::from_secs(120)));
+    let job = &spec.resources;
+    assert_eq!((job.time.as_deref(), job.mem.as_deref(), job.cpus), (Some("01:30:00"), Some("500"), Some(4)));
+
+    let mut request = request();
+    request.around.setup = vec!["a".into()];
+    request.around.env.insert("A".into(), "mine".into());
+    request.around.health = Some("/mine".into());
+    request.around.grace = Some(Duration::from_secs(9));
+    request.around.resources.cpus = Some(8);
+    request.around.resources.gres = Some("gpu:1".into());
+    request.around.resources.submit_args = vec!["--exclusive".into()];
+    let spec = resolve(&recipe, &request).unwrap();
+    assert_eq!(spec.setup, ["a", "b"]);
+    assert_eq!((spec.env["A"].as_str(), spec.env["B"].as_str()), ("mine", "2"));
+    assert_eq!((spec.health.as_str(), spec.grace), ("/mine", Duration::from_secs(9)));
+    let job = &spec.resources;
+    assert_eq!((job.cpus, job.mem.as_deref()), (Some(8), Some("500")));
+    assert_eq!((job.gpus.as_deref(), job.gres.as_deref()), (None, Some("gpu:1")), "one notation for GPUs");
+    assert_eq!(job.submit_args, ["--nice=1", "--exclusive"]);
+
+    request.job_options = false;
+    let spec = resolve(&recipe, &request).unwrap();
+    assert_eq!((spec.resources.cpus, spec.resources.mem), (Some(8), None));
+    let bare = resolve(&self::recipe(""), &self::request()).unwrap();
+    assert_eq!((bare.health.as_str(), bare.grace), (DEFAULT_HEALTH, DEFAULT_GRACE));
+}
+
+#[test]
+fn gpus_are_counted_and_can_be_had_none_of() {
+    let recipe = read(
+        "summary = 's'\ncommand = ['serve', '{port}', ['--tp', '{gpus}'], ['-t', '{cpus}']]\njob = { gpus = 2 }",
+    );
+    let with_gpus = |gpus: &str| {
+        let mut request = request();
+        request.around.resources.gpus = Some(gpus.to_owned());
+        request.around.resources.cpus = Some(3);
+        resolve(&recipe, &request).unwrap()
+    };
+    assert_eq!(command(&recipe, &request()), "serve {port} --tp 2");
+    assert_eq!(with_gpus("a100:4").command[2..], ["--tp", "4", "-t", "3"]);
+    let none = with_gpus("0");
+    assert_eq!((none.command.len(), none.resources.gpus), (4, None));
+}
+
+#[test]
+fn a_model_goes_where_its_form_belongs() {
+    let recipe = read(
+        "summary = 's'\ncommand = ['serve', '{port}', ['-m', '{model-path}'], ['-hf', '{model-name}'], \
+         ['--rev', '{revision}']]\n[model]",
+    );
+    let ask = |model: Option<&str>, revision: Option<&str>| {
+        let mut request = request();
+        (request.model, request.revision) = (model.map(Into::into), revision.map(Into::into));
+        resolve(&recipe, &request).map(|spec| spec.command[2..].join(" ")).map_err(|error| error.to_string())
+    };
+    assert_eq!(ask(Some("Qwen/Qwen3-8B"), Some("main")).unwrap(), "-hf Qwen/Qwen3-8B --rev main");
+    assert_eq!(ask(Some("/models/a b"), None).unwrap(), "-m /models/a b");
+    assert_eq!(ask(Some("./m.gguf"), None).unwrap(), "-m ./m.gguf");
+    for (model, revision, words) in [
+        (None, None, "needs a model"),
+        (Some("--trust-remote-code"), None, "bad model"),
+        (Some("a b"), None, "a path begins with"),
+        (Some("~/m"), None, "write the whole path"),
+        (Some("/m"), Some("main"), "a path has no revisions"),
+        (Some("m"), Some("--x"), "bad --revision"),
+    ] {
+        let told = ask(model, revision).unwrap_err();
+        assert!(told.contains(words), "{model:?}: {told}");
+    }
+    let by_name = read("summary = 's'\ncommand = ['serve', '{port}', '{model-name}']\n[model]");
+    let mut request = request();
+    request.model = Some("/m".into());
+    assert!(resolve(&by_name, &request).unwrap_err().to_string().contains("takes the name of a model"));
+    request.model = Some("m".into());
+    request.revision = Some("main".into());
+    assert!(resolve(&by_name, &request).unwrap_err().to_string().contains("takes no --revision"));
+}
+
+const VARIANTS: &str = "
+summary = 's'
+env = { A = '1', B = '2' }
+job = { cpus = 1, mem = '1G' }
+[parameters.engine]
+type = 'variant'
+default = 'fast'
+help = 'h'
+[parameters.speed]
+type = 'integer'
+help = 'h'
+only = ['fast']
+[parameters.depth]
+type = 'integer'
+help = 'h'
+required = true
+only = ['slow']
+[variants.fast]
+command = ['fast', '{port}', ['--speed', '{speed}']]
+env = { B = '3' }
+job = { cpus = 8 }
+[variants.slow]
+command = ['slow', '--depth', '{depth}']
+port = 'environment'
+";
+
+#[test]
+fn a_variant_is_what_it_says_over_what_its_recipe_says() {
+    let recipe = read(VARIANTS);
+    let spec = resolve(&recipe, &with(&[("speed", "3")])).unwrap();
+    assert_eq!(spec.command, ["fast", "{port}", "--speed", "3"]);
+    assert_eq!((spec.env["A"].as_str(), spec.env["B"].as_str()), ("1", "3"));
+    assert_eq!((spec.resources.cpus, spec.resources.mem.as_deref()), (Some(8), Some("1G")));
+    let slow = with(&[("engine", "slow"), ("depth", "2")]);
+    assert_eq!(command(&recipe, &slow), "slow --depth 2");
+    let told = |values: &[(&str, &str)]| resolve(&recipe, &with(values)).unwrap_err().to_string();
+    assert_eq!(told(&[("engine", "slow")]), "recipe web needs --depth");
+    assert_eq!(told(&[("depth", "2")]), "recipe web with --engine fast takes no --depth");
+    assert!(told(&[("engine", "quick")]).contains("none of fast, slow"));
+}
+
+#[test]
+fn a_container_wraps_the_command_in_words() {
+    let recipe = read(
+        "summary = 's'\ncommand = ['serve', '{port}', '{model}']\nsetup = ['module load serve']\n\
+         job = { gpus = 1 }\n[model]\n[secret]\nenv = 'KEY'\n[container]\n\
+         images = { apptainer = 'docker://x/y:1' }\nsetup = ['module load apptainer']\n\
+         mounts = [{ source = '{model-path}', read_only = true }, { source = '/data', target = '/d' }]",
+    );
+    let mut request = request();
+    request.model = Some("/models/a, \"b\"".into());
+    request.secret = Some(SecretValue("hush".into()));
+    let bare = resolve(&recipe, &request).unwrap();
+    assert_eq!((bare.command.len(), bare.setup.as_slice()), (3, ["module load serve".to_owned()].as_slice()));
+
+    request.container = Containing::In(Provider::Apptainer);
+    let spec = resolve(&recipe, &request).unwrap();
+    let mount = "type=bind,\"source=/models/a, \"\"b\"\"\",\"destination=/models/a, \"\"b\"\"\",ro";
+    assert_eq!(spec.command[..3], ["apptainer", "exec", "--nv"]);
+    assert_eq!(spec.command[3..7], ["--mount", mount, "--mount", "type=bind,source=/data,destination=/d"]);
+    assert_eq!(spec.command[7..], ["docker://x/y:1", "serve", "{port}", "/models/a, \"b\""]);
+    assert_eq!(spec.setup, ["module load apptainer"]);
+    assert!(spec.env["KEY"] == "hush" && !spec.command.join(" ").contains("hush"));
+
+    request.image = Some("/images/my image.sif".into());
+    assert!(resolve(&recipe, &request).unwrap().command.contains(&"/images/my image.sif".to_owned()));
+    request.image = Some("--writable".into());
+    assert!(resolve(&recipe, &request).unwrap_err().to_string().contains("bad --image"));
+    request.image = None;
+    request.model = Some("./m".into());
+    assert!(resolve(&recipe, &request).unwrap_err().to_string().contains("has to begin with /"));
+    request.container = Containing::Bare;
+    request.image = Some("x.sif".into());
+    assert!(resolve(&recipe, &request).unwrap_err().to_string().contains("--image without a container"));
+}
+
+#[test]
+fn a_container_may_be_the_default_and_need_an_image() {
+    let recipe = recipe("[container]\ndefault = 'apptainer'");
+    assert!(resolve(&recipe, &request()).unwrap_err().to_string().contains("needs --image"));
+    let mut request = request();
+    request.image = Some("x.sif".into());
+    assert_eq!(command(&recipe, &request), "apptainer exec x.sif serve --port {port}");
+    request.container = Containing::In(Provider::Apptainer);
+    let plain = self::recipe("");
+    assert!(resolve(&plain, &request).unwrap_err().to_string().contains("takes no container"));
+}
