@@ -9,6 +9,7 @@ mod exit;
 mod keeper;
 mod log;
 mod names;
+mod recipes;
 mod render;
 mod signals;
 #[cfg(test)]
@@ -17,12 +18,11 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
     let terminal = render::Terminal::of_process();
-    let done = log::begin(cli.verbose).and_then(|()| cli.verb.execute(terminal));
+    let words: Vec<_> = std::env::args_os().collect();
+    let done = recipes::parse(&words)
+        .and_then(|cli| log::begin(cli.verbose).and_then(|()| cli.verb.execute(terminal)));
     match done {
         Ok(()) => ExitCode::from(exit::code::DONE),
         Err(failure) => {

@@ -7,6 +7,8 @@ use towline_core::spec::{NAME_MAX, ServiceName};
 
 use crate::exit::{Failure, Kind, Outcome};
 
+pub(crate) use towline_recipes::nearest;
+
 /// How many services an ambiguous beginning lists.
 const CANDIDATES: usize = 10;
 
@@ -58,15 +60,6 @@ fn ambiguous(word: &str, several: &[&Service]) -> Failure {
     Failure::new(Kind::Usage, format!("{} services have a UUID that begins with {word}", several.len()))
         .excerpt("they are", lines.join("\n"))
         .hint("type more of the UUID, or the name")
-}
-
-/// The name that a word most probably stands for, if one is near enough: a slip of the finger or two away.
-pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|name| (strsim::osa_distance(word, name), name))
-        .filter(|(slips, name)| *slips <= 1 + name.chars().count() / 4)
-        .min()
-        .map(|(_, name)| name)
 }
 
 /// A word of the user's for an error message, short and quoted if it is odd.

@@ -14,6 +14,7 @@ mod profile;
 mod profile_import;
 mod profile_login;
 mod prune;
+mod recipe;
 mod refresh;
 mod rm;
 mod run;
@@ -25,4 +26,5 @@ mod verb;
 mod wait;
 mod why;
 
+pub(crate) use run::RunArgs;
 pub(crate) use verb::Verb;

@@ -10,16 +10,21 @@ use towline_core::spec::{ServiceName, ServiceSpec};
 use super::follow::{ended_failure, interrupted, left_behind};
 use crate::app::App;
 use crate::args::{JobArgs, JsonArg};
-use crate::config::Flags;
+use crate::config::{Flags, Profile};
 use crate::exit::{During as _, Failure, Kind, Outcome};
 use crate::names;
+use crate::recipes::Order;
 use crate::render::{Live, ServiceView};
 use crate::wiring;
+
+const USAGE: &str = "\
+towline run [OPTIONS] -- <CMD>...
+       towline run [OPTIONS] <RECIPE> [MODEL] [OPTIONS OF THE RECIPE] [-- <ARG>...]";
 
 /// How many friendly names are tried when others take them at the same time.
 const NAME_ATTEMPTS: usize = 5;
 
-/// Start a service and wait until it answers
+/// Start a service, by a command or by a recipe, and wait until it answers
 ///
 /// The command must serve HTTP on the port that stands for {port} in its words, and
 /// in $PORT, on the address {host}, in $HOST. Prints the URL and leaves the service
@@ -27,8 +32,13 @@ const NAME_ATTEMPTS: usize = 5;
 /// can reach it: one that listens on more is ended before its URL is told.
 ///
 ///   towline run --name hello --health / -- python3 -m http.server '{port}' --bind '{host}'
+///
+/// A recipe knows the command and has options of its own, which come after its name;
+/// `towline run RECIPE --help` shows them, `towline recipe ls` lists the recipes.
+///
+///   towline run text-generation Qwen/Qwen3-8B --context-length 8192
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, override_usage = USAGE)]
 pub(crate) struct RunArgs {
     /// Name of the service: a-z, 0-9 and '-' [default: made from the program's name]
     #[arg(long)]
@@ -49,9 +59,14 @@ pub(crate) struct RunArgs {
     output: JsonArg,
     #[command(flatten)]
     job: JobArgs,
-    /// Program and arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    /// Recipe to run instead of a command: `towline recipe ls` lists them
+    recipe: Option<String>,
+    /// Program and arguments; of a recipe, further arguments for its program
+    #[arg(last = true, required_unless_present = "recipe", value_name = "CMD")]
     command: Vec<String>,
+    /// What is asked of the recipe.
+    #[arg(skip)]
+    pub(crate) order: Option<Order>,
 }
 
 impl RunArgs {
@@ -63,10 +78,8 @@ impl RunArgs {
 
 /// Starts a service.
 pub(super) async fn run(app: &App, args: &RunArgs) -> Outcome<()> {
-    check_command(&args.command)?;
     let profile = app.profile(&app.config.default_profile)?;
-    let spec =
-        |name| profile.spec(&app.config.default_profile, name, args.command.clone(), args.chdir.clone());
+    let spec = specs(app, args, profile)?;
     wiring::check_bind(&app.config.default_profile, profile)
         .during(|| "failed to start a service".to_owned())?;
     if args.dry_run {
@@ -74,7 +87,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Outcome<()> {
             Some(name) => name.clone(),
             None => free_name(app, args).await?,
         };
-        let script = wiring::dry_run(profile, &app.paths, new_id(), &spec(name))?;
+        let script = wiring::dry_run(profile, &app.paths, new_id(), &spec(name)?)?;
         return Ok(app.terminal.data(&script)?);
     }
     let mut attempts = 0;
@@ -84,7 +97,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Outcome<()> {
             None => free_name(app, args).await?,
         };
         attempts += 1;
-        match start(app, args, spec(name)).await {
+        match start(app, args, spec(name)?).await {
             Err(Started::NameTaken) if args.name.is_none() && attempts < NAME_ATTEMPTS => {}
             Err(Started::NameTaken) => {
                 return Err(Failure::new(Kind::Conflict, "every name that was tried is taken")
@@ -94,6 +107,24 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Outcome<()> {
             Ok(service) => return report(app, args, &service).await,
         }
     }
+}
+
+/// What makes the spec of the service that is asked for, once its name is chosen.
+fn specs<'a>(
+    app: &'a App,
+    args: &'a RunArgs,
+    profile: &'a Profile,
+) -> Outcome<Box<dyn Fn(ServiceName) -> Outcome<ServiceSpec> + 'a>> {
+    let base = |name, command| profile.spec(&app.config.default_profile, name, command, args.chdir.clone());
+    let Some(order) = &args.order else {
+        check_command(&args.command)?;
+        return Ok(Box::new(move |name| Ok(base(name, args.command.clone()))));
+    };
+    if let Some(origin) = order.origin() {
+        app.terminal.note(&origin);
+    }
+    let said = args.job.values();
+    Ok(Box::new(move |name| order.spec(base(name, Vec::new()), profile, &said, &args.command)))
 }
 
 /// A command in one pair of quotes is the usual slip: no program has such a name.
@@ -114,7 +145,10 @@ fn new_id() -> ServiceId {
 async fn free_name(app: &App, args: &RunArgs) -> Outcome<ServiceName> {
     let known = app.ledger().await?.list(Select::All).await?;
     let taken = |name: &str| known.services.iter().any(|service| service.spec.name.as_str() == name);
-    let program = args.command.first().map_or("", String::as_str);
+    let program = match &args.order {
+        Some(order) => order.name(),
+        None => args.command.first().map_or("", String::as_str),
+    };
     names::friendly(program, &taken)
         .next()
         .ok_or_else(|| Failure::new(Kind::Usage, "no name was found for the service").hint("choose a --name"))

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::{
     completion, config, db, doctor, events, keep, logs, ls, man, profile, profile_import, profile_login,
-    prune, refresh, rm, run, show, stop, tunnel, url, wait, why,
+    prune, recipe, refresh, rm, run, show, stop, tunnel, url, wait, why,
 };
 use crate::app::App;
 use crate::config::Flags;
@@ -28,6 +28,8 @@ pub(crate) enum Verb {
     Prune(prune::PruneArgs),
     Refresh(refresh::RefreshArgs),
     Keep(keep::KeepArgs),
+    #[command(subcommand)]
+    Recipe(recipe::RecipeVerb),
     #[command(subcommand)]
     Tunnel(tunnel::TunnelVerb),
     #[command(subcommand)]
@@ -74,6 +76,7 @@ impl Verb {
             Self::Refresh(args) => block_on(refresh::refresh(&load()?, &args)),
             Self::Keep(args) if args.systemd => keep::print_unit(terminal, &args),
             Self::Keep(args) => block_on(keep::keep(&load()?, &args)),
+            Self::Recipe(verb) => recipe::recipe(terminal, &verb),
             Self::Tunnel(verb) => block_on(tunnel::tunnel(&load()?, &verb)),
             Self::Profile(verb) => match *verb {
                 profile::ProfileVerb::Add(args) => profile::add(terminal, &args),

@@ -3,6 +3,7 @@
 mod check;
 mod failure;
 mod live;
+mod recipe;
 mod service;
 mod table;
 mod terminal;
@@ -11,6 +12,7 @@ mod words;
 
 pub(crate) use check::check_lines;
 pub(crate) use live::Live;
+pub(crate) use recipe::{CheckedRecipe, ListedRecipe, RecipeView, recipe_details};
 pub(crate) use service::{Row, ServiceView, details, ended_at, listing};
 pub(crate) use table::Columns;
 pub(crate) use terminal::Terminal;

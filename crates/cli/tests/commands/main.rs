@@ -10,6 +10,7 @@ mod errors;
 mod keep;
 mod life;
 mod logins;
+mod recipes;
 mod sharing;
 #[path = "../../../../tests/storm.rs"]
 mod storm;

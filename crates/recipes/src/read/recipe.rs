@@ -79,7 +79,7 @@ fn model(root: Section<'_>) -> Option<Model> {
     section.only("[model]", &["help", "required"]);
     let help = section.get("help").and_then(|node| node.line());
     Some(Model {
-        help: help.unwrap_or_else(|| "Model: a name, or a path that begins with / or ./".to_owned()),
+        help: help.unwrap_or_else(|| "Name of the model, or its path, which begins with / or ./".to_owned()),
         required: section.truth("required").unwrap_or(true),
     })
 }
