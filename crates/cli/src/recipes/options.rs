@@ -101,16 +101,14 @@ fn usage(recipe: &Recipe) -> String {
 }
 
 fn parameter_args(parameter: &Parameter, recipe: &Recipe) -> Vec<Arg> {
-    let mut help = parameter.help.clone();
-    if !parameter.only.is_empty()
-        && let Some(selector) = recipe.selector()
-    {
-        help += &format!(" (--{} {})", selector.name, parameter.only.join(", "));
+    let mut help = vec![parameter.help.clone()];
+    if let (Some(selector), false) = (recipe.selector(), parameter.only.is_empty()) {
+        help.push(format!("(--{} {})", selector.name, parameter.only.join(", ")));
     }
     if let Some(default) = parameter.default.as_ref().filter(|default| **default != Value::Truth(false)) {
-        help += &format!(" [default: {default}]");
+        help.push(format!("[default: {default}]"));
     }
-    let arg = Arg::new(id(parameter)).long(parameter.name.clone()).help(help);
+    let arg = Arg::new(id(parameter)).long(parameter.name.clone()).help(help.join(" "));
     let required = parameter.required && parameter.only.is_empty();
     match &parameter.kind {
         Kind::Boolean => {

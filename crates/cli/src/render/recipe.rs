@@ -275,7 +275,7 @@ pub(crate) fn recipe_details(view: &RecipeView<'_>) -> String {
     let mut text: String =
         lines.iter().map(|(key, value)| format!("{key:12}{}\n", clean_line(value))).collect();
     if !view.help.trim().is_empty() {
-        text += &format!("\n{}\n", clean(view.help.trim()));
+        text.extend(["\n", &clean(view.help.trim()), "\n"]);
     }
     text
 }
@@ -286,23 +286,21 @@ fn parameter_line(parameter: &ParameterView<'_>) -> String {
         (_, Some(choices)) => format!(" {}", choices.join("|")),
         (kind, None) => format!(" {}", kind.to_ascii_uppercase()),
     };
-    let mut line = format!("--{}{values}  {}", parameter.name, parameter.help);
+    let mut words = vec![format!("--{}{values}", parameter.name), parameter.help.to_owned()];
     match (&parameter.min, &parameter.max) {
-        (Some(min), Some(max)) => line += &format!(" ({min} to {max})"),
-        (Some(min), None) => line += &format!(" ({min} or more)"),
-        (None, Some(max)) => line += &format!(" ({max} at most)"),
+        (Some(min), Some(max)) => words.push(format!("({min} to {max})")),
+        (Some(min), None) => words.push(format!("({min} or more)")),
+        (None, Some(max)) => words.push(format!("({max} at most)")),
         (None, None) => {}
     }
-    if let Some(default) = &parameter.default {
-        line += &format!(" [default: {default}]");
-    }
+    words.extend(parameter.default.as_ref().map(|default| format!("[default: {default}]")));
     if parameter.required {
-        line += " (must be given)";
+        words.push("(must be given)".to_owned());
     }
     if !parameter.only.is_empty() {
-        line += &format!(" ({} only)", parameter.only.join(", "));
+        words.push(format!("({} only)", parameter.only.join(", ")));
     }
-    line
+    words.join(" ")
 }
 
 fn run_lines(run: &RunView<'_>, say: &mut dyn FnMut(&str, String)) {
