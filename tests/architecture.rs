@@ -7,13 +7,24 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Arrows point down only; the adapters are strangers to one another.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("towline-core", &[]),
     ("towline-slurm", &["towline-core"]),
     ("towline-local", &["towline-core"]),
     ("towline-tunnel", &["towline-core"]),
     ("towline-store", &["towline-core"]),
-    ("towline", &["towline-core", "towline-local", "towline-slurm", "towline-store", "towline-tunnel"]),
+    ("towline-recipes", &["towline-core"]),
+    (
+        "towline",
+        &[
+            "towline-core",
+            "towline-local",
+            "towline-recipes",
+            "towline-slurm",
+            "towline-store",
+            "towline-tunnel",
+        ],
+    ),
 ];
 
 /// Everything that the core may depend on: no runtime, no IO, no database.
@@ -73,6 +84,25 @@ fn the_core_depends_on_nothing_that_does_io() {
     let core = dependencies().remove("towline-core").expect("there is a core");
     let allowed: BTreeSet<String> = CORE.into_iter().chain(["uuid"]).map(str::to_owned).collect();
     assert_eq!(core, allowed);
+}
+
+/// A recipe is data: who hands in its text has read it, and who gets its spec runs it.
+#[test]
+fn recipes_are_pure() {
+    let recipes = dependencies().remove("towline-recipes").expect("there are recipes");
+    let allowed = ["regex", "strsim", "thiserror", "toml_edit", "towline-core"].map(str::to_owned);
+    assert_eq!(recipes, BTreeSet::from(allowed));
+    for word in ["std::fs", "std::net", "std::env", "std::process", "std::time::Instant", "SystemTime"] {
+        assert_eq!(mentions("crates/recipes/src", word), Vec::<String>::new(), "{word}");
+    }
+}
+
+/// Vendors and engines are data of recipes, or the recipes' own business.
+#[test]
+fn the_core_knows_no_model_server_and_no_engine() {
+    for word in ["vllm", "vLLM", "VLLM", "ollama", "sglang", "huggingface", "pptainer", "docker", "podman"] {
+        assert_eq!(mentions("crates/core/src", word), Vec::<String>::new(), "{word}");
+    }
 }
 
 #[test]

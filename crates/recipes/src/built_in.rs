@@ -1,4 +1,4 @@
-//! The recipes that come with this crate.
+//! The recipes that come with this crate. Each says in comments where its options were read.
 
 /// A recipe that comes with this crate.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,17 @@
 //! values of its parameters and what the caller knows of the place, it makes the very
 //! [`ServiceSpec`](towline_core::spec::ServiceSpec) that a person would have written ([`Recipe::resolve`]).
 //!
+//! ```
+//! # use towline_recipes::{Recipe, Request};
+//! let text = "summary = 'Echo'\ncommand = ['echo-server', '{port}', ['--greeting', '{greeting}']]\n\
+//!             [parameters.greeting]\ntype = 'string'\nhelp = 'What to say'";
+//! let recipe = Recipe::read("echo", text, "echo.toml")?;
+//! let mut request = Request::new("web".parse()?, "lab");
+//! request.values.insert("greeting".into(), vec!["good $(day)".into()]);
+//! assert_eq!(recipe.resolve(&request)?.command, ["echo-server", "{port}", "--greeting", "good $(day)"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Pure: reads no file, no environment and no clock; callers hand in text. What a recipe may hold is described in
 //! `docs/recipes.md`; those that come with this crate are in [`BUILT_IN`].
 
@@ -31,3 +42,8 @@ pub use request::{Around, Containing, Request, SecretValue};
 pub use resolve::ResolveError;
 pub use suggest::nearest;
 pub use template::Template;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -118,3 +118,41 @@ fn the_example_is_a_recipe() {
     assert_eq!(spec.command.join(" "), "python3 -u -m http.server {port} --bind {host} --directory .");
     assert_eq!(spec.health, "/");
 }
+
+/// What the documentation shows is what is read.
+#[test]
+fn the_recipe_of_the_documentation_is_one() {
+    let page = include_str!("../../../../docs/recipes.md");
+    let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let recipe = Recipe::read("chat", text, "recipes.md").unwrap_or_else(|bad| panic!("{bad}"));
+    let mut request =
+        crate::support::with(&[("stop", "a"), ("stop", "b"), ("venv", "/v"), ("debug", "true")]);
+    request.model = Some("org/model".into());
+    request.revision = Some("main".into());
+    request.extra = vec!["--more".into()];
+    let spec = resolve(&recipe, &request).unwrap();
+    assert_eq!(
+        spec.command.join(" "),
+        "python3 -m chat org/model --listen {host}:{port} --revision main --threads 4 --stop=a --stop=b --log debug --more"
+    );
+    assert_eq!(spec.setup, ["module load python", "source \"$VENV/bin/activate\""]);
+    assert_eq!(spec.env["VENV"], "/v");
+}
+
+/// Every key that the reader knows is described, and every type.
+#[test]
+fn the_documentation_tells_every_key() {
+    let page = include_str!("../../../../docs/recipes.md");
+    let bad = Recipe::read("x", "summary = 's'\ncommand = ['x', '{port}']\nodd = 1\n[job]\nodd = 1\n[health]\nodd = 1\n\
+        [secret]\nenv = 'A'\nodd = 1\n[container]\nodd = 1\nmounts = [{ source = '/', odd = 1 }]\n[model]\nodd = 1\n\
+        [parameters.a]\ntype = 'string'\nhelp = 'h'\nodd = 1\n[parameters.b]\ntype = 'odd'\nhelp = 'h'\n", "").unwrap_err();
+    let mut told = 0;
+    for hint in bad.problems.iter().filter_map(|problem| problem.hint.as_deref()) {
+        let Some((_, keys)) = hint.split_once("allowed here: ") else { continue };
+        for key in keys.split(", ") {
+            assert!(page.contains(&format!("`{key}`")), "no {key} in docs/recipes.md");
+            told += 1;
+        }
+    }
+    assert!(told > 50, "{told} of {bad:?}");
+}
