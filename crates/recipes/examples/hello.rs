@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p towline-recipes --example hello [-- FILE]`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 
 use towline_recipes::{EXAMPLE, Recipe, Request};

@@ -74,17 +74,14 @@ pub(super) fn with(run: Command, recipe: &Recipe) -> Command {
 /// a space stay as they are.
 fn paragraphs(text: &str) -> String {
     let mut joined = String::new();
+    let is_plain = |line: &str| !line.is_empty() && !line.starts_with(' ');
+    let mut goes_on = false;
     for line in text.lines() {
-        let goes_on = !joined.is_empty() && !joined.ends_with('\n') && !line.is_empty();
-        match goes_on && !line.starts_with(' ') {
-            true => joined.push(' '),
-            false if joined.is_empty() => {}
-            false => joined.push('\n'),
+        if !joined.is_empty() {
+            joined.push(if goes_on && is_plain(line) { ' ' } else { '\n' });
         }
         joined.push_str(line);
-        if line.is_empty() {
-            joined.push('\n');
-        }
+        goes_on = is_plain(line);
     }
     joined
 }
@@ -270,7 +267,7 @@ mod tests {
 
     #[test]
     fn paragraphs_are_joined_and_examples_left() {
-        assert_eq!(paragraphs("a\nb\n\nc\n  d\n  e\nf"), "a b\n\nc\n  d\n  e f");
+        assert_eq!(paragraphs("a\nb\n\nc\n  d\n  e\nf"), "a b\n\nc\n  d\n  e\nf");
         assert_eq!(paragraphs(""), "");
     }
 }
