@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use towline_core::id::{JobId, ServiceId};
 use towline_core::lifecycle::{Cause, EndStatus, Ending, Job, Phase, Stage, Terms};
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::service::Service;
 use towline_core::spec::{Bind, ServiceSpec};
@@ -27,6 +28,7 @@ pub(crate) fn service(number: u128, name: &str) -> Service {
         chdir: None,
         bind: Bind::All,
         health: "/health".into(),
+        ready: Ready::default(),
         grace: Duration::from_secs(60),
         resources: Resources::default(),
     };

@@ -13,6 +13,7 @@ mod known_job;
 pub mod lifecycle;
 mod phase_record;
 pub mod ports;
+pub mod ready;
 pub mod resources;
 pub mod runner;
 pub mod service;

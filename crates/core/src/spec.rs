@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
+use crate::ready::Ready;
 use crate::resources::Resources;
 
 /// The longest name of a service, in characters: it is a part of the job's name and of host-like labels.
@@ -118,6 +119,9 @@ pub struct ServiceSpec {
     pub bind: Bind,
     /// Path that a ping asks for, beginning with `/`.
     pub health: String,
+    /// What an answer to it must be for the service to count as healthy.
+    #[serde(default, skip_serializing_if = "Ready::is_any_success")]
+    pub ready: Ready,
     /// How long a running job may take until the first answer.
     pub grace: Duration,
     /// What is asked of the scheduler.
@@ -193,6 +197,7 @@ impl ServiceSpec {
             return Err(SpecError::new("chdir", "a directory is one line of text"));
         }
         check_health(&self.health)?;
+        self.ready.check()?;
         if self.grace.is_zero() {
             return Err(SpecError::new("grace", "it must be longer than zero"));
         }
@@ -263,6 +268,7 @@ mod tests {
             chdir: None,
             bind: Bind::All,
             health: "/".into(),
+            ready: Ready::default(),
             grace: Duration::from_secs(1),
             resources: Resources::default(),
         }

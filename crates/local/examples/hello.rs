@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use towline_core::id::{JobId, ServiceId};
 use towline_core::job::{JobState, Sight, Sighting};
 use towline_core::ports::{LogFrom, Scheduler, ServiceFiles, Subject, Tunnels};
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
@@ -31,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         chdir: None,
         bind: Bind::All,
         health: "/".into(),
+        ready: Ready::default(),
         grace: Duration::from_secs(60),
         resources: Resources { time: Some("10".into()), ..Resources::default() },
     };

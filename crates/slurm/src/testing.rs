@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::spec::{Bind, ServiceSpec};
 
@@ -18,6 +19,7 @@ pub(crate) fn spec(command: &[&str]) -> ServiceSpec {
         chdir: None,
         bind: Bind::All,
         health: "/".into(),
+        ready: Ready::default(),
         grace: Duration::from_secs(1),
         resources: Resources::default(),
     }

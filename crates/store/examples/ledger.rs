@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use towline_core::id::ServiceId;
 use towline_core::lifecycle::{Phase, Status, Terms};
 use towline_core::ports::{Change, Ledger, Select};
+use towline_core::ready::Ready;
 use towline_core::service::{Event, Service};
 use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
@@ -67,6 +68,7 @@ fn spec() -> Result<ServiceSpec, Box<dyn Error>> {
         chdir: None,
         bind: Bind::All,
         health: "/".to_owned(),
+        ready: Ready::default(),
         grace: GRACE,
         resources: Default::default(),
     })

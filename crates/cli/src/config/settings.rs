@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::span::Span;
 use towline_core::spec::{self, DEFAULT_GRACE, DEFAULT_HEALTH, ServiceName, ServiceSpec};
@@ -195,6 +196,7 @@ impl Profile {
             chdir,
             bind: self.bind.map_or_else(spec::Bind::default, spec::Bind::from),
             health: self.health.clone().unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
+            ready: Ready::default(),
             grace: self.grace.map_or(DEFAULT_GRACE, |span| span.0),
             resources: self.resources(),
         }

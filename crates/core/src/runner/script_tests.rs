@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::ready::Ready;
 use crate::resources::Resources;
 use crate::spec::Bind;
 
@@ -14,6 +15,7 @@ fn spec(command: &[&str]) -> ServiceSpec {
         chdir: None,
         bind: Bind::All,
         health: "/".into(),
+        ready: Ready::default(),
         grace: Duration::from_secs(1),
         resources: Resources::default(),
     }

@@ -10,6 +10,7 @@ use crate::lifecycle::{
     Absence, Cause, Doubt, Echo, EndStatus, Ending, Job, Life, Phase, PingRecord, Run, Stage, Status,
     StopWish, Terms, Tunnel, TunnelRecord,
 };
+use crate::ready::Ready;
 use crate::resources::Resources;
 use crate::service::{Event, Service};
 use crate::spec::{Bind, ServiceSpec};
@@ -42,6 +43,7 @@ pub fn sample_service(n: u32, name: &str) -> Service {
         chdir: Some("/scratch/alice".to_owned()),
         bind: Bind::All,
         health: "/health".to_owned(),
+        ready: Ready::default(),
         grace: Duration::from_millis(1500),
         resources: Resources {
             time: Some("1-00:00:00".to_owned()),

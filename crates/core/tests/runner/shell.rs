@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::runner::{Runner, render};
 use towline_core::spec::{Bind, ServiceSpec};
@@ -23,6 +24,7 @@ pub(crate) fn spec(command: &[String]) -> ServiceSpec {
         chdir: None,
         bind: Bind::All,
         health: "/".into(),
+        ready: Ready::default(),
         grace: Duration::from_secs(1),
         resources: Resources::default(),
     }

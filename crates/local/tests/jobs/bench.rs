@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use towline_core::id::{JobId, ServiceId};
 use towline_core::job::{JobEnd, JobReport, JobState, Place, Sight, Sighting};
 use towline_core::ports::{LogFrom, Scheduler, ServiceFiles, Subject};
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::spec::{Bind, ServiceSpec};
 use towline_core::time::Timestamp;
@@ -151,6 +152,7 @@ pub(crate) fn spec(command: &[&str]) -> ServiceSpec {
         chdir: None,
         bind: Bind::All,
         health: "/".into(),
+        ready: Ready::default(),
         grace: Duration::from_secs(60),
         resources: Resources::default(),
     }
