@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 
 use crate::command::{Line, Part};
@@ -114,6 +115,8 @@ pub struct Run {
     pub health: Option<String>,
     /// Grace period.
     pub grace: Option<Duration>,
+    /// What an answer to the health path must be.
+    pub ready: Ready,
     /// What it asks of a scheduler unless told otherwise.
     pub job: Resources,
     /// The key by which it knows its clients.

@@ -1,5 +1,6 @@
 //! From a recipe and what is asked of it to the spec of a service.
 
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, ServiceSpec, SpecError};
 
@@ -227,6 +228,8 @@ impl Chosen<'_> {
         let lines = lines.iter().filter(|line| line.when.as_deref().is_none_or(|when| scope.holds(when)));
         let setup = around.setup.iter().cloned().chain(lines.map(|line| line.line.clone())).collect();
         let health = around.health.clone().or_else(|| self.run.health.clone());
+        // Who names another path asks for its status alone.
+        let ready = if around.health.is_some() { Ready::default() } else { self.run.ready.clone() };
         let spec = ServiceSpec {
             name: around.name.clone(),
             profile: around.profile.clone(),
@@ -236,6 +239,7 @@ impl Chosen<'_> {
             chdir: around.chdir.clone(),
             bind: around.bind,
             health: health.unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
+            ready,
             grace: around.grace.or(self.run.grace).unwrap_or(DEFAULT_GRACE),
             resources,
         };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_recipes::{Kind, Parameter, Part, Problem, Recipe, Run, Template, Value};
 
@@ -141,6 +142,8 @@ struct RunView<'a> {
     port: &'static str,
     health: Option<&'a str>,
     grace_seconds: Option<u64>,
+    /// What an answer to the health path must be; `null` for any 2xx.
+    ready: Option<&'a Ready>,
     job: &'a Resources,
     /// The variable by which it gets its key.
     secret: Option<&'a str>,
@@ -232,6 +235,7 @@ impl<'a> RunView<'a> {
             env: run.env.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect(),
             port: run.port.as_str(),
             health: run.health.as_deref(),
+            ready: Some(&run.ready).filter(|ready| !ready.is_any_success()),
             grace_seconds: run.grace.map(|grace| grace.as_secs()),
             job: &run.job,
             secret: run.secret.as_ref().map(|secret| secret.env.as_str()),

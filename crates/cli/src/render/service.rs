@@ -7,6 +7,7 @@ use towline_core::id::{JobId, ServiceId};
 use towline_core::job::Place;
 use towline_core::lifecycle::{EndStatus, Phase, Status};
 use towline_core::ports::DamagedRow;
+use towline_core::ready::Ready;
 use towline_core::service::{Event, Service};
 use towline_core::spec::Bind;
 use towline_core::time::Timestamp;
@@ -52,6 +53,8 @@ pub(crate) struct ServiceView<'a> {
     stop: Option<StopView>,
     /// Health path.
     health: &'a str,
+    /// What an answer to it must be; `null` for any 2xx.
+    ready: Option<&'a Ready>,
     grace_seconds: u64,
     command: &'a [String],
     chdir: Option<&'a str>,
@@ -130,6 +133,7 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
                 cancelled_at: stop.cancelled_at,
             }),
             health: &spec.health,
+            ready: Some(&spec.ready).filter(|ready| !ready.is_any_success()),
             grace_seconds: spec.grace.as_secs(),
             command: &spec.command,
             chdir: spec.chdir.as_deref(),

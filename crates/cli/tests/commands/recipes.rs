@@ -153,6 +153,18 @@ fn a_bad_recipe_is_told_with_file_line_and_column() {
 }
 
 #[test]
+fn a_test_that_no_ping_makes_is_refused_rather_than_passed_over() {
+    let world = World::new();
+    let strict = WEB.replace("path = '/',", "path = '/', json = { pointer = '/ready' },");
+    world.write(&format!("{PROJECT}/web.toml"), &strict);
+    world.run(&["recipe", "check", "web"]).exits(0);
+    let shown = world.run(&["recipe", "show", "--json", "web"]).exits(0).json();
+    assert_eq!(shown["runs"][0]["ready"]["json"]["pointer"], "/ready");
+    world.run(&["run", "web"]).exits(5).says(&["asks for more of an answer than a 2xx", "--health"]);
+    world.run(&["run", "web", "--health", "/"]).exits(0).says(&["HEALTHY"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_command_line_is_told() {
     let world = World::new();
     for (args, words) in [

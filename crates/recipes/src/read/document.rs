@@ -190,6 +190,23 @@ impl<'a> Node<'a> {
         text
     }
 
+    /// A text, a number or a truth value, as JSON has it.
+    pub(super) fn json(&self) -> Option<serde_json::Value> {
+        let json = match self.value() {
+            Some(Value::String(text)) => Some(text.value().as_str().into()),
+            Some(Value::Integer(number)) => Some((*number.value()).into()),
+            Some(Value::Float(number)) if number.value().is_finite() => Some((*number.value()).into()),
+            Some(Value::Boolean(truth)) => Some((*truth.value()).into()),
+            Some(Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::InlineTable(_)) | None => {
+                None
+            }
+        };
+        if json.is_none() {
+            self.expected("a text in quotes, a number, true or false");
+        }
+        json
+    }
+
     pub(super) fn truth(&self) -> Option<bool> {
         let truth = self.value().and_then(Value::as_bool);
         if truth.is_none() {

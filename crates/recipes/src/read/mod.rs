@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod parameter;
+mod ready;
 mod recipe;
 mod run;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 use towline_core::runner::check_variable;
 use towline_core::span::Span;
@@ -10,6 +11,7 @@ use towline_core::spec::check_health;
 use towline_core::walltime::Walltime;
 
 use super::document::{Node, Section, suggestion};
+use super::ready::ready;
 use crate::command::{Line, Part};
 use crate::recipe::{Container, Mount, Port, Provider, Run, Secret};
 use crate::resolve::check_image;
@@ -47,6 +49,7 @@ pub(super) struct RawRun {
     port: Option<Port>,
     health: Option<String>,
     grace: Option<Duration>,
+    ready: Ready,
     job: Resources,
     secret: Option<Secret>,
     container: Option<Container>,
@@ -66,6 +69,11 @@ impl RawRun {
             port: self.port.or(shared.port),
             health: self.health.or(shared.health),
             grace: self.grace.or(shared.grace),
+            ready: Ready {
+                status: if self.ready.status.is_empty() { shared.ready.status } else { self.ready.status },
+                header: self.ready.header.or(shared.ready.header),
+                json: self.ready.json.or(shared.ready.json),
+            },
             job: crate::resolve::filled_up(&self.job, &shared.job),
             secret: self.secret.or(shared.secret),
             container: self.container.or(shared.container),
@@ -93,6 +101,7 @@ impl RawRun {
             port: self.port.unwrap_or(Port::Argument),
             health: self.health,
             grace: self.grace,
+            ready: self.ready,
             job: self.job,
             secret: self.secret,
             container: self.container,
@@ -105,7 +114,7 @@ pub(super) fn raw_run(section: Section<'_>) -> RawRun {
     let command = section.get("command");
     let health = section.section("health");
     if let Some(health) = health {
-        health.only("[health]", &["path", "grace"]);
+        health.only("[health]", &["path", "grace", "status", "header", "json"]);
     }
     let read = command.as_ref().and_then(parts);
     RawRun {
@@ -116,6 +125,7 @@ pub(super) fn raw_run(section: Section<'_>) -> RawRun {
         port: section.get("port").and_then(|node| port(&node)),
         health: health.and_then(|health| health.get("path")).and_then(|node| health_path(&node)),
         grace: health.and_then(|health| health.get("grace")).and_then(|node| grace(&node)),
+        ready: health.map(ready).unwrap_or_default(),
         job: section.section("job").map(job).unwrap_or_default(),
         secret: section.section("secret").and_then(secret),
         container: section.section("container").and_then(container),

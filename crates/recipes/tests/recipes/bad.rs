@@ -74,6 +74,23 @@ fn a_value_of_another_type_is_told() {
     tells(&after("[health]\npath = 'health'"), 4, 8, &["does not begin with '/'"]);
     tells(&after("[health]\ngrace = 'soon'"), 4, 9, &["not a span of time"]);
     tells(&after("[health]\ngrace = 0"), 4, 9, &["longer than zero"]);
+    tells(&after("[health]\nstatus = ['2xx', 'ok']"), 4, 18, &["no status of HTTP", "2xx"]);
+    tells(&after("[health]\nstatus = 200"), 4, 10, &["status is a list in brackets"]);
+    tells(&after("[health]\nstatus = []"), 4, 10, &["no status in it"]);
+    tells(&after("[health]\nheader = { name = 'a b' }"), 4, 10, &["no header's name"]);
+    tells(
+        &after("[health]\nheader = { nam = 'a' }"),
+        4,
+        12,
+        &["nam in [health] header", "did you mean name?"],
+    );
+    tells(&after("[health]\njson = { pointer = 'status' }"), 4, 8, &["no JSON pointer"]);
+    tells(
+        &after("[health]\njson = { pointer = '/a', equals = [1] }"),
+        4,
+        35,
+        &["equals is a text in quotes, a number"],
+    );
     tells(&after("port = 'stdin'"), 3, 8, &["stdin", "argument, environment"]);
     tells(&after("[env]\nPORT = '1'"), 4, 1, &["PORT is set where the service runs"]);
     tells(&after("[env]\n'A B' = '1'"), 4, 1, &["not a variable's name"]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use towline_core::ready::{Answer, Ready};
 use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH};
 use towline_recipes::{Containing, Provider, ResolveError, SecretValue};
 
@@ -261,4 +262,36 @@ fn a_container_may_be_the_default_and_need_an_image() {
     request.container = Containing::In(Provider::Apptainer);
     let plain = self::recipe("");
     assert!(resolve(&plain, &request).unwrap_err().to_string().contains("takes no container"));
+}
+
+#[test]
+fn what_counts_as_ready_is_the_servers_own() {
+    let text = |variant: &str| {
+        format!(
+            "summary = 's'\n[health]\npath = '/up'\nstatus = ['2xx', 429]\nheader = {{ name = 'X-Up' }}\n\
+             [parameters.kind]\ntype = 'variant'\ndefault = 'a'\nhelp = 'h'\n\
+             [variants.a]\ncommand = ['a', '{{port}}']\n{variant}"
+        )
+    };
+    let shared = resolve(&read(&text("")), &request()).unwrap().ready;
+    let judge = |ready: &Ready, status, body: &str| {
+        let headers = [("x-up".to_owned(), String::new())];
+        ready.judge(Answer { status, headers: &headers, body: body.as_bytes() })
+    };
+    assert!(
+        judge(&shared, 204, "").is_ok()
+            && judge(&shared, 429, "").is_ok()
+            && judge(&shared, 503, "").is_err()
+    );
+    assert_eq!(shared.header.as_ref().map(|header| header.name.as_str()), Some("X-Up"));
+    let json = "health = { status = [200], json = { pointer = '/models', equals = 2 } }";
+    let own = resolve(&read(&text(json)), &request()).unwrap().ready;
+    assert!(judge(&own, 200, "{\"models\": 2}").is_ok() && judge(&own, 204, "{\"models\": 2}").is_err());
+    assert!(judge(&own, 200, "{\"models\": 1}").is_err() && own.header.is_some());
+    let mut another = request();
+    another.around.health = Some("/other".into());
+    assert!(
+        resolve(&read(&text("")), &another).unwrap().ready.is_any_success(),
+        "another path is another answer"
+    );
 }
