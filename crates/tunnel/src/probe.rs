@@ -10,9 +10,10 @@ use hyper::http::uri::PathAndQuery;
 use tokio::time::Instant;
 use towline_core::lifecycle::{Echo, Tunnel};
 use towline_core::ports::Probe;
+use towline_core::ready::Ready;
 
 use crate::forward::Forward;
-use crate::http::{Reply, get};
+use crate::http::{Asked, Reply, get};
 use crate::route::{Cause, Route};
 use crate::side::{Found, Miss, Side};
 
@@ -29,7 +30,7 @@ const UNKNOWABLE: &str =
 ///
 /// | what happens | echo |
 /// |---|---|
-/// | a response with status 2xx | answered |
+/// | a response that passes the service's test: a 2xx, unless that says otherwise | answered |
 /// | any other response, or one that is not HTTP | silent |
 /// | the place refuses the connection (the master's log says so) | silent |
 /// | the connection is made and closed without a response | silent |
@@ -66,33 +67,33 @@ impl HttpProbe {
         let Ok(path) = path.parse::<PathAndQuery>() else {
             return Err(Miss { side: Side::ThisMachine, what: bad_path(path) });
         };
-        self.ping_through(forward, &path).await.into_result()
+        self.ping_through(forward, &Asked { path, ready: &Ready::default() }).await.into_result()
     }
 
     /// Pings through a forward.
-    async fn ping_through(&self, forward: &Forward, path: &PathAndQuery) -> Found {
+    async fn ping_through(&self, forward: &Forward, asked: &Asked<'_>) -> Found {
         let route = self.route(&forward.control);
         if !route.is_up().await {
             return Found::no_route(Side::ThisMachine, "no ssh master answers");
         }
         let began = Instant::now();
-        match self.get_local(forward, path).await {
+        match self.get_local(forward, asked).await {
             // The same once more, watched: the log is silent about what it is about.
-            Reply::Cut(_) => self.ping_watched(&route, forward, path).await,
-            reply => self.read(reply, &route, forward, began).await,
+            Reply::Cut(_) => self.ping_watched(&route, forward, asked).await,
+            reply => self.read(reply, asked.ready, &route, forward, began).await,
         }
     }
 
     /// Pings while nobody else of this process asks the same log, and again if other pings were cut meanwhile.
-    async fn ping_watched(&self, route: &Route, forward: &Forward, path: &PathAndQuery) -> Found {
+    async fn ping_watched(&self, route: &Route, forward: &Forward, asked: &Asked<'_>) -> Found {
         for _ in 0..WATCHES {
             let watch = route.watch_log().await;
             let began = Instant::now();
-            let error = match self.get_local(forward, path).await {
+            let error = match self.get_local(forward, asked).await {
                 Reply::Cut(error) => error,
                 reply => {
                     drop(watch);
-                    return self.read(reply, route, forward, began).await;
+                    return self.read(reply, asked.ready, route, forward, began).await;
                 }
             };
             match watch.cause() {
@@ -120,9 +121,16 @@ impl HttpProbe {
     }
 
     /// Reads any reply through a forward but a cut connection.
-    async fn read(&self, reply: Reply, route: &Route, forward: &Forward, began: Instant) -> Found {
+    async fn read(
+        &self,
+        reply: Reply,
+        ready: &Ready,
+        route: &Route,
+        forward: &Forward,
+        began: Instant,
+    ) -> Found {
         match reply {
-            Reply::Status(_) | Reply::Garbled(_) | Reply::Cut(_) => read_plain(reply, self.deadline),
+            Reply::Answer(_) | Reply::Garbled(_) | Reply::Cut(_) => read_plain(reply, ready, self.deadline),
             Reply::NoConnection(error) => {
                 Found::no_route(Side::ThisMachine, format!("local port {}: {error}", forward.local))
             }
@@ -136,8 +144,8 @@ impl HttpProbe {
         }
     }
 
-    async fn get_local(&self, forward: &Forward, path: &PathAndQuery) -> Reply {
-        get("127.0.0.1", forward.local, path, self.deadline).await
+    async fn get_local(&self, forward: &Forward, asked: &Asked<'_>) -> Reply {
+        get("127.0.0.1", forward.local, asked, self.deadline).await
     }
 }
 
@@ -150,26 +158,26 @@ impl Default for HttpProbe {
 
 #[async_trait]
 impl Probe for HttpProbe {
-    async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
+    async fn ping(&self, tunnel: &Tunnel, path: &str, ready: &Ready) -> Echo {
         let Ok(path) = path.parse::<PathAndQuery>() else {
             return Echo::NoRoute(bad_path(path));
         };
+        let asked = Asked { path, ready };
         let Some(handle) = &tunnel.handle else {
-            return read_plain(get(&tunnel.host, tunnel.port, &path, self.deadline).await, self.deadline)
-                .into();
+            let reply = get(&tunnel.host, tunnel.port, &asked, self.deadline).await;
+            return read_plain(reply, ready, self.deadline).into();
         };
         match Forward::from_handle(handle) {
-            Ok(forward) => self.ping_through(&forward, &path).await.into(),
+            Ok(forward) => self.ping_through(&forward, &asked).await.into(),
             Err(error) => Echo::NoRoute(format!("the tunnel's handle cannot be read: {error}")),
         }
     }
 }
 
 /// Reads a reply that came straight from the server's host.
-fn read_plain(reply: Reply, deadline: Duration) -> Found {
+fn read_plain(reply: Reply, ready: &Ready, deadline: Duration) -> Found {
     match reply {
-        Reply::Status(status) if status.is_success() => Found::Answer,
-        Reply::Status(status) => Found::Silence(format!("HTTP status {}", status.as_u16())),
+        Reply::Answer(response) => response.judge(ready).map_or_else(Found::Silence, |()| Found::Answer),
         Reply::NoConnection(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Found::Silence("connection refused".to_owned())
         }

@@ -113,22 +113,13 @@ impl Order {
         request.container = self.container;
         request.image.clone_from(&self.image);
         request.job_options = profile.kind != ProfileKind::Local;
-        let spec = self.recipe.resolve(&request).map_err(|error| {
+        self.recipe.resolve(&request).map_err(|error| {
             let hint = match &error {
                 ResolveError::Unknown { near: Some(near), .. } => format!("did you mean --{near}?"),
                 _ => format!("`towline run {} --help` explains every option", self.name()),
             };
             Failure::from_error(Kind::Usage, error).hint(hint)
-        })?;
-        if !spec.ready.is_any_success() {
-            let message = format!(
-                "recipe {} asks for more of an answer than a 2xx, and pings look at nothing else",
-                self.name()
-            );
-            return Err(Failure::new(Kind::Refused, message)
-                .hint("take status, header and json out of its [health], or name a path with --health"));
-        }
-        Ok(spec)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, eventually};
 
 const USER: &str = ".config/towline/recipes";
 const PROJECT: &str = "towline/recipes";
@@ -153,15 +153,31 @@ fn a_bad_recipe_is_told_with_file_line_and_column() {
 }
 
 #[test]
-fn a_test_that_no_ping_makes_is_refused_rather_than_passed_over() {
+fn a_server_is_healthy_once_its_answer_says_so() {
     let world = World::new();
-    let strict = WEB.replace("path = '/',", "path = '/', json = { pointer = '/ready' },");
+    let strict = WEB.replace("path = '/',", "path = '/state.json', json = { pointer = '/ready' },");
     world.write(&format!("{PROJECT}/web.toml"), &strict);
-    world.run(&["recipe", "check", "web"]).exits(0);
     let shown = world.run(&["recipe", "show", "--json", "web"]).exits(0).json();
     assert_eq!(shown["runs"][0]["ready"]["json"]["pointer"], "/ready");
-    world.run(&["run", "web"]).exits(5).says(&["asks for more of an answer than a 2xx", "--health"]);
-    world.run(&["run", "web", "--health", "/"]).exits(0).says(&["HEALTHY"]);
+    world.write("shown/state.json", "{\"ready\": false}");
+    let directory = world.path("shown");
+    world.run(&["run", "web", "--detach", "--directory", directory.to_str().unwrap()]).exits(0);
+    let show = || world.run(&["show", "--json", "web"]).exits(0).json();
+    eventually("a server that listens", || (show()["place"]["listening"] == true).then_some(()));
+    eventually("its answer", || {
+        world.run(&["logs", "web"]).exits(0).stdout.contains("\"GET /state.json").then_some(())
+    });
+    let shown = show();
+    assert_eq!(
+        (&shown["status"], &shown["ready"]["json"]["pointer"]),
+        (&"STARTING".into(), &"/ready".into())
+    );
+    world.write("shown/state.json", "{\"ready\": true}");
+    world.run(&["wait", "web"]).exits(0).says(&["web: HEALTHY"]);
+    let other =
+        ["run", "web", "--name", "other", "--health", "/", "--directory", directory.to_str().unwrap()];
+    world.write("shown/state.json", "{}");
+    world.run(&other).exits(0).says(&["other: HEALTHY"]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Engine {
     }
 
     pub(super) async fn ping(&self, service: &Service, tunnel: &Tunnel) -> Fact {
-        let echo = self.site.probe.ping(tunnel, &service.spec.health).await;
+        let echo = self.site.probe.ping(tunnel, &service.spec.health, &service.spec.ready).await;
         Fact::Ping(Ping { place: tunnel.place.clone(), echo })
     }
 

@@ -10,6 +10,7 @@ use towline_core::id::ServiceId;
 use towline_core::job::Place;
 use towline_core::lifecycle::{Echo, Tunnel};
 use towline_core::ports::{Clock as _, Probe as _, Scheduler as _, Subject, TunnelError, Tunnels};
+use towline_core::ready::Ready;
 use towline_core::testing::{Faults, TunnelsBench, World, sample_service, tunnels_contract};
 
 use crate::complaint;
@@ -186,9 +187,9 @@ impl TunnelsBench for WorldBench {
         let tunnel = Tunnel { host: "127.0.0.1".to_owned(), port, place: any, handle: None };
         // Whoever answers no more, once it is made silent, is who answered.
         for (id, place) in servers {
-            let before = self.world().ping(&tunnel, "/").await;
+            let before = self.world().ping(&tunnel, "/", &Ready::default()).await;
             self.world().hush(id, true);
-            let after = self.world().ping(&tunnel, "/").await;
+            let after = self.world().ping(&tunnel, "/", &Ready::default()).await;
             self.world().hush(id, false);
             if before == Echo::Answered && after != Echo::Answered {
                 return Some(place);

@@ -12,6 +12,7 @@ use towline_core::lifecycle::Echo;
 use towline_core::ports::{
     CancelError, Clock, Probe as _, Scheduler, Subject, SubmitError, Survey, SurveyError, Tunnels as _,
 };
+use towline_core::ready::Ready;
 use towline_core::spec::{ServiceSpec, SpecError};
 use towline_core::testing::{
     Behaviour, Faults, SchedulerBench, Trouble, Work, World, sample_service, scheduler_contract,
@@ -138,7 +139,7 @@ impl SchedulerBench for WorldBench {
     async fn answers(&self, place: &Place) -> bool {
         let world = &self.staged.world;
         let tunnel = world.open(self.new_id(), place, None, None).await.unwrap();
-        let echo = world.ping(&tunnel, "/").await;
+        let echo = world.ping(&tunnel, "/", &Ready::default()).await;
         world.close(&tunnel).await.unwrap();
         echo == Echo::Answered
     }

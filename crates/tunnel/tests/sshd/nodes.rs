@@ -7,6 +7,7 @@ use std::sync::Arc;
 use towline_core::job::Place;
 use towline_core::lifecycle::{Echo, Tunnel};
 use towline_core::ports::{Probe, TunnelError, Tunnels};
+use towline_core::ready::Ready;
 use towline_tunnel::{HttpProbe, Master, MasterConfig, NodeError, SshError, SshTunnels};
 
 use crate::harness::{Sshd, eventually, free_port, process_group_of, signal_process};
@@ -88,7 +89,7 @@ async fn a_host_that_forwards_nothing_is_gone_through() {
         (open(&tunnels, &on("node-1", &web), None).await, open(&tunnels, &on("node-1", &web), None).await);
     for tunnel in [&a, &b] {
         assert_eq!(fetch(tunnel.port).await.unwrap(), "hello");
-        assert_eq!(HttpProbe::default().ping(tunnel, "/").await, Echo::Answered);
+        assert_eq!(HttpProbe::default().ping(tunnel, "/", &Ready::default()).await, Echo::Answered);
     }
     assert_eq!((cluster.login.logins(), cluster.node.logins()), (1, 1), "one login to each serves all");
 
@@ -295,7 +296,9 @@ async fn a_node_that_forwards_nothing_is_told_from_its_login_host() {
     let Some(cluster) = Cluster::start_with("", "AllowTcpForwarding no") else { return };
     let web = Web::saying(ok("hello")).await;
     let tunnel = open(&cluster.tunnels(), &on("node-1", &web), None).await;
-    let Echo::NoRoute(why) = HttpProbe::default().ping(&tunnel, "/").await else { panic!("it got through") };
+    let Echo::NoRoute(why) = HttpProbe::default().ping(&tunnel, "/", &Ready::default()).await else {
+        panic!("it got through")
+    };
     assert!(
         why.contains(&format!("node-1:{} cannot be reached from node node-1: administratively", web.port)),
         "{why}"

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use towline_core::lifecycle::Echo;
 use towline_core::ports::{Probe, Tunnels};
+use towline_core::ready::Ready;
 use towline_tunnel::{HttpProbe, LogIn, Master, SshTunnels};
 
 use crate::harness::{Sshd, eventually, free_port, signal_process};
@@ -62,7 +63,7 @@ async fn it_spares_a_login_and_outlives_ours() {
     assert_eq!(fetch(tunnel.port).await.unwrap(), "hello");
     assert!(!master.carries(&tunnel), "it does not end with a master of ours");
     let probe = HttpProbe::default();
-    assert_eq!(probe.ping(&tunnel, "/").await, Echo::Answered);
+    assert_eq!(probe.ping(&tunnel, "/", &Ready::default()).await, Echo::Answered);
     assert!(!master.stop().await.unwrap(), "there was nothing of ours to end");
     assert_eq!(fetch(tunnel.port).await.unwrap(), "hello");
     tunnels.close(&tunnel).await.unwrap();
@@ -77,7 +78,7 @@ async fn what_cannot_be_known_behind_it_is_no_silence() {
     let Some(sshd) = with_master() else { return };
     let tunnels = SshTunnels::new(sshd.master());
     let tunnel = tunnels.open(service(), &place(free_port()), None, None).await.unwrap();
-    let echo = HttpProbe::default().ping(&tunnel, "/").await;
+    let echo = HttpProbe::default().ping(&tunnel, "/", &Ready::default()).await;
     assert!(matches!(&echo, Echo::NoRoute(why) if why.contains("which is your own")), "{echo:?}");
 }
 

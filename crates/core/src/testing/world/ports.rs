@@ -12,6 +12,7 @@ use crate::lifecycle::{Echo, Tunnel};
 use crate::ports::{
     CancelError, Clock, Probe, Scheduler, Subject, SubmitError, Survey, SurveyError, TunnelError, Tunnels,
 };
+use crate::ready::Ready;
 use crate::spec::{ServiceSpec, SpecError};
 use crate::time::Timestamp;
 
@@ -135,7 +136,7 @@ impl Tunnels for World {
 
 #[async_trait]
 impl Probe for World {
-    async fn ping(&self, tunnel: &Tunnel, _path: &str) -> Echo {
+    async fn ping(&self, tunnel: &Tunnel, _path: &str, _ready: &Ready) -> Echo {
         let mut state = self.called();
         if state.network.taken.contains(&tunnel.port) {
             state.note("another program answers at the local port");

@@ -14,6 +14,7 @@ use crate::ports::{
     CancelError, Change, Clock, Ledger, LedgerError, Listing, Pass, Probe, SaveOutcome, Scheduler, Select,
     Subject, SubmitError, Survey, SurveyError, TunnelError, Tunnels, Turnstile,
 };
+use crate::ready::Ready;
 use crate::service::{Event, Service};
 use crate::spec::{ServiceSpec, SpecError};
 use crate::time::Timestamp;
@@ -98,9 +99,9 @@ impl Tunnels for Process {
 
 #[async_trait]
 impl Probe for Process {
-    async fn ping(&self, tunnel: &Tunnel, path: &str) -> Echo {
+    async fn ping(&self, tunnel: &Tunnel, path: &str, ready: &Ready) -> Echo {
         let lost = || Echo::NoRoute(LOST.into());
-        self.call(Call::Ping, async |_| self.world.ping(tunnel, path).await, lost).await
+        self.call(Call::Ping, async |_| self.world.ping(tunnel, path, ready).await, lost).await
     }
 }
 
