@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::spec::SpecError;
 
+/// What the words for an answer begin with whose status counts, and the rest of which does not.
+pub(crate) const NOT_READY: &str = "not ready: ";
+
 /// What an answer to a ping must be for the server to count as ready. Without anything said, any 2xx.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,7 +79,7 @@ impl Ready {
     /// Judges an answer.
     ///
     /// # Errors
-    /// What keeps the server from counting as ready, as a fragment such as `HTTP status 503`.
+    /// What keeps the server from counting as ready: `HTTP status 503`, or `not ready: its answer has no header X-Up`.
     pub fn judge(&self, answer: Answer<'_>) -> Result<(), String> {
         let counts = match self.status.as_slice() {
             [] => StatusTest::Class(2).holds(answer.status),
@@ -85,22 +88,9 @@ impl Ready {
         if !counts {
             return Err(format!("HTTP status {}", answer.status));
         }
-        if let Some(HeaderTest { name, value }) = &self.header {
-            let mut found =
-                answer.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).peekable();
-            if found.peek().is_none() {
-                return Err(format!("its answer has no header {name}"));
-            }
-            if let Some(value) = value
-                && !found.any(|(_, found)| found.trim() == value)
-            {
-                return Err(format!("its header {name} is not {value}"));
-            }
-        }
-        match &self.json {
-            Some(test) => test.judge(answer.body),
-            None => Ok(()),
-        }
+        let header = self.header.as_ref().map_or(Ok(()), |test| test.judge(answer.headers));
+        let judged = header.and_then(|()| self.json.as_ref().map_or(Ok(()), |test| test.judge(answer.body)));
+        judged.map_err(|why| format!("{NOT_READY}{why}"))
     }
 
     /// Checks that an answer could pass it.
@@ -131,6 +121,22 @@ impl Ready {
         match &self.json {
             Some(JsonTest { pointer, .. }) if !pointer.is_empty() && !pointer.starts_with('/') => {
                 bad(format!("{pointer:?} is no JSON pointer: it begins with '/'"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl HeaderTest {
+    fn judge(&self, headers: &[(String, String)]) -> Result<(), String> {
+        let Self { name, value } = self;
+        let mut found = headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).peekable();
+        if found.peek().is_none() {
+            return Err(format!("its answer has no header {name}"));
+        }
+        match value {
+            Some(value) if !found.any(|(_, found)| found.trim() == value) => {
+                Err(format!("its header {name} is not {value}"))
             }
             _ => Ok(()),
         }
@@ -252,7 +258,10 @@ mod tests {
     fn a_header_is_there_or_has_its_value() {
         let there = ready(json!({ "header": { "name": "X-Model" } }));
         assert!(judge(&there, 200, &[("x-model", "any")], "").is_ok());
-        assert_eq!(judge(&there, 200, &[("y", "any")], ""), Err("its answer has no header X-Model".into()));
+        assert_eq!(
+            judge(&there, 200, &[("y", "any")], ""),
+            Err("not ready: its answer has no header X-Model".into())
+        );
         let exact = ready(json!({ "header": { "name": "X-Model", "value": "up" } }));
         assert!(judge(&exact, 200, &[("x-model", "down"), ("X-MODEL", " up ")], "").is_ok());
         assert!(judge(&exact, 200, &[("x-model", "UP")], "").is_err());
@@ -266,7 +275,7 @@ mod tests {
         assert!(judge(&exact, 200, &[], r#"{"models": [{"state": "ready"}]}"#).is_ok());
         assert_eq!(
             judge(&exact, 200, &[], r#"{"models": [{"state": "loading"}]}"#),
-            Err("/models/0/state is not \"ready\"".into())
+            Err("not ready: /models/0/state is not \"ready\"".into())
         );
         for body in ["", "{", "[]", "null", r#"{"models": []}"#] {
             assert!(judge(&exact, 200, &[], body).is_err(), "{body}");

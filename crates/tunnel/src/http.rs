@@ -56,7 +56,7 @@ impl Response {
             Ok(body) => ready.judge(answer(body)),
             Err(why) => {
                 Ready { json: None, ..ready.clone() }.judge(answer(&[]))?;
-                Err(format!("its answer could not be read: {why}"))
+                Err(format!("not ready: its answer could not be read: {why}"))
             }
         }
     }

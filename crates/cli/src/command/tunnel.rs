@@ -42,7 +42,7 @@ pub(crate) struct OpenArgs {
 /// With --json an array of objects. `reach` is one of `answers`, `unconfirmed` (something answers, and the scheduler has
 /// not confirmed the job lately), `not_asked`, `not_listening_yet`, `nothing_listens`, `loopback_only`, `wrong_node`,
 /// `forwarding_prohibited`, `name_unresolved`, `node_unreachable`, `node_refuses`, `http_error` (with `http_status`),
-/// `hangs`, `closes`, `not_http` and `no_way`; `text` and `advice` say it for people. `url` is null while a tunnel could
+/// `not_ready`, `hangs`, `closes`, `not_http` and `no_way`; `text` and `advice` say it for people. `url` is null while a tunnel could
 /// not be opened.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LsArgs {

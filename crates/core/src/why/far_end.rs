@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use crate::job::Place;
 use crate::known_job::Job;
 use crate::lifecycle::{Echo, PingRecord};
+use crate::ready::NOT_READY;
 use crate::service::Service;
 use crate::time::Timestamp;
 
 /// How far the way from this machine to a server's answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The server answers with a 2xx.
+    /// The server answers as one that is ready does.
     Answers,
     /// Something answers, and the scheduler has not confirmed the job lately.
     Unconfirmed,
@@ -35,6 +36,8 @@ pub enum Reach {
     NodeRefuses,
     /// The server answers with another HTTP status than a 2xx.
     HttpError(u16),
+    /// The server answers, and a header or the body of its answer says that it is not ready.
+    NotReady,
     /// The server takes connections and does not answer in time.
     Hangs,
     /// The server takes connections and closes them without an answer.
@@ -61,6 +64,7 @@ impl Reach {
             Self::NodeUnreachable => "node_unreachable",
             Self::NodeRefuses => "node_refuses",
             Self::HttpError(_) => "http_error",
+            Self::NotReady => "not_ready",
             Self::Hangs => "hangs",
             Self::Closes => "closes",
             Self::NotHttp => "not_http",
@@ -241,6 +245,10 @@ fn silent(service: &Service, what: &str, at: &str, loopback: bool) -> FarEnd {
             500.. => log,
             _ => format!("{log}; {path}"),
         });
+    }
+    if let Some(why) = what.strip_prefix(NOT_READY) {
+        let text = format!("its server answers {health} on {at}, and not as one that is ready: {why}");
+        return FarEnd::new(Reach::NotReady, text).advise(log);
     }
     if what.contains("refused") && loopback {
         let text = format!("its server listens on the loopback interface of its node only: {what}");

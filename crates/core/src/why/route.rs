@@ -101,7 +101,7 @@ fn find(service: &Service, job: &Job, evidence: &Evidence) -> Break {
         Reach::NameUnresolved | Reach::NodeUnreachable | Reach::NodeRefuses | Reach::WrongNode => Link::Node,
         Reach::Unconfirmed => Link::Word,
         Reach::NotListeningYet | Reach::NothingListens | Reach::LoopbackOnly => Link::Port,
-        Reach::HttpError(_) | Reach::Hangs | Reach::Closes | Reach::NotHttp => Link::Http,
+        Reach::HttpError(_) | Reach::NotReady | Reach::Hangs | Reach::Closes | Reach::NotHttp => Link::Http,
         Reach::Answers | Reach::NotAsked => {
             return Break {
                 link: Link::Port,

@@ -98,7 +98,7 @@ fn server(service: &Service, clue: Option<&Clue>) -> Server {
             let advice = far.advice.unwrap_or_else(wait);
             return Server { told: far.text, outlook: Outlook::Waits, advice };
         }
-        Reach::Hangs | Reach::Closes | Reach::NotHttp => {
+        Reach::NotReady | Reach::Hangs | Reach::Closes | Reach::NotHttp => {
             let told = format!("its server has not answered {health}: {}", far.text);
             return Server { told, outlook: Outlook::Waits, advice: wait() };
         }

@@ -39,6 +39,7 @@ fn what_a_ping_found_is_told_apart_with_what_to_do() {
         (silent("c1:4711 refused the connection"), Reach::NothingListens, "towline logs web`"),
         (silent("no answer within 5 s"), Reach::Hangs, "towline logs web`"),
         (silent("the connection was closed without an answer: x"), Reach::Closes, "towline logs web`"),
+        (silent("not ready: /state is not \"up\""), Reach::NotReady, "towline logs web`"),
         (silent("the answer is not HTTP: invalid HTTP version parsed"), Reach::NotHttp, "towline logs web`"),
         (
             from_login("administratively prohibited: open failed"),
@@ -74,7 +75,7 @@ fn what_a_ping_found_is_told_apart_with_what_to_do() {
         let told = why(&unhealthy(echo), &reached());
         assert_says(&told.advice, &[advice]);
     }
-    assert_eq!(words.len(), 10, "each has a word of its own: {words:?}");
+    assert_eq!(words.len(), 11, "each has a word of its own: {words:?}");
 }
 
 #[test]

@@ -118,7 +118,12 @@ async fn a_service_may_have_its_answers_judged_otherwise() {
             let echo = probe().ping(&tunnel, "/", ready).await;
             match silence {
                 None => assert_eq!(echo, Echo::Answered, "{answer:.60}"),
-                Some(part) => assert_silent(&echo, part),
+                Some(part) => {
+                    assert_silent(&echo, part);
+                    let status =
+                        if part.starts_with("HTTP") { Reach::HttpError(503) } else { Reach::NotReady };
+                    assert_eq!(reach(&echo), status, "{echo:?}");
+                }
             }
         }
     }
