@@ -79,6 +79,9 @@ fn recipe_word<'a>(command: &Command, words: &'a [OsString]) -> Word<'a> {
     let mut unknown = None;
     let mut after = Vec::new();
     while let Some(word) = text(position).filter(|word| *word != "--") {
+        if word == "-" {
+            return Word::Recipe(word);
+        }
         if word.starts_with('-') {
             let taken = option(run, word);
             unknown = unknown.or(if taken.is_none() { Some(word) } else { None });

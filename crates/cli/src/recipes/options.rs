@@ -129,8 +129,12 @@ fn parameter_args(parameter: &Parameter, recipe: &Recipe) -> Vec<Arg> {
             vec![arg.value_name("NUMBER").allow_negative_numbers(true).required(required)]
         }
         Kind::Path => vec![arg.value_name("PATH").required(required)],
-        Kind::Text(_) => vec![arg.value_name("TEXT").required(required)],
-        Kind::List(_) => vec![arg.value_name("TEXT").action(ArgAction::Append).required(required)],
+        // A text may well begin with a hyphen, as -1 does.
+        Kind::Text(_) => vec![arg.value_name("TEXT").allow_hyphen_values(true).required(required)],
+        Kind::List(_) => {
+            let arg = arg.value_name("TEXT").allow_hyphen_values(true);
+            vec![arg.action(ArgAction::Append).required(required)]
+        }
     }
 }
 

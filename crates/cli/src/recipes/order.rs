@@ -10,7 +10,9 @@ use rustix::fs::{Mode, OFlags};
 use serde_json::Value as Json;
 use towline_core::resources::Resources;
 use towline_core::spec::ServiceSpec;
-use towline_recipes::{Containing, Kind as Type, Provider, Recipe, Request, ResolveError, SecretValue};
+use towline_recipes::{
+    BUILT_IN, Containing, Kind as Type, Provider, Recipe, Request, ResolveError, SecretValue,
+};
 
 use super::options::{API_KEY, CONTAINER, IMAGE, MODEL, NONE, REVISION, id, off};
 use super::{Found, Source};
@@ -79,7 +81,11 @@ impl Order {
     pub(crate) fn origin(&self) -> Option<String> {
         match self.source {
             Source::BuiltIn => None,
-            Source::Project | Source::User => Some(format!("recipe {}: {}", self.name(), self.origin)),
+            Source::Project | Source::User => {
+                let hides = BUILT_IN.iter().any(|known| known.name == self.name());
+                let instead = if hides { ", instead of the built-in one" } else { "" };
+                Some(format!("recipe {}: {}{instead}", self.name(), self.origin))
+            }
         }
     }
 
@@ -138,8 +144,10 @@ fn secret(text: &str) -> Outcome<Option<SecretValue>> {
     let (how, what) = text.split_once(':').unwrap_or((text, ""));
     let key = match how {
         NONE if what.is_empty() => return Ok(None),
+        // Not named: it may be the key itself, of somebody who wrote env:$NAME.
         "env" => std::env::var(what).map_err(|_| {
-            Failure::new(Kind::Usage, format!("bad --api-key: the variable {what:?} is not set here"))
+            Failure::new(Kind::Usage, "bad --api-key: no variable of the name after env: is set here")
+                .hint("env: takes the name of a variable, without $")
         })?,
         "file" => key_file(Path::new(what))?,
         _ => {
@@ -148,8 +156,12 @@ fn secret(text: &str) -> Outcome<Option<SecretValue>> {
         }
     };
     let key = key.trim_end_matches(['\r', '\n']).to_owned();
-    if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(Failure::new(Kind::Usage, "bad --api-key: a key is one word of ASCII characters"));
+    // Some servers take several keys with commas between them.
+    if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic() && c != ',') {
+        return Err(Failure::new(
+            Kind::Usage,
+            "bad --api-key: a key is one word of ASCII characters, without a comma",
+        ));
     }
     Ok(Some(SecretValue(key)))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -71,6 +72,9 @@ impl Found {
         if !about.is_file() || about.len() > LARGEST {
             return Err(io::Error::other("it is not a file of a recipe's size"));
         }
+        if source == Source::Project {
+            check_owners(path)?;
+        }
         let text = std::fs::read_to_string(path)?;
         let recipe = Recipe::read(name, &text, &path.display().to_string());
         Ok(Self { name: name.to_owned(), source, path: Some(path.to_owned()), text, recipe })
@@ -90,6 +94,23 @@ impl Found {
     pub(crate) fn recipe(&self) -> Outcome<&Recipe> {
         self.recipe.as_ref().map_err(|bad| bad_recipe(&self.name, bad))
     }
+}
+
+/// Makes sure that nobody else has put a project's recipe where the command is run: a recipe runs commands, and may be given
+/// a key. A shared directory such as `/tmp` lets everybody make a project in it.
+fn check_owners(path: &Path) -> io::Result<()> {
+    let us = rustix::process::geteuid().as_raw();
+    // The file, and the two directories of a project's recipes.
+    for part in path.ancestors().take(3) {
+        let about = std::fs::metadata(part)?;
+        if ![us, 0].contains(&about.uid()) {
+            return Err(io::Error::other(format!("{} belongs to another user", part.display())));
+        }
+        if about.mode() & 0o002 != 0 {
+            return Err(io::Error::other(format!("everybody can write to {}", part.display())));
+        }
+    }
+    Ok(())
 }
 
 /// All that is wrong with a recipe, as a failure.
@@ -215,7 +236,11 @@ impl Shelf {
             };
             let entries = match std::fs::read_dir(directory) {
                 Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(failed(error)),
             };
             for entry in entries {

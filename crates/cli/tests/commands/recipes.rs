@@ -87,6 +87,30 @@ fn the_project_goes_before_the_user_and_both_before_the_built_in() {
 }
 
 #[test]
+fn a_recipe_that_others_may_have_put_there_is_not_used() {
+    let world = World::new();
+    let path = world.write(&format!("{PROJECT}/ollama.toml"), WEB);
+    let directory = path.parent().unwrap();
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o777)).unwrap();
+    for verb in [&["run", "ollama", "--dry-run"][..], &["recipe", "show", "ollama"]] {
+        world.run(verb).exits(3).says(&["everybody can write to", "towline/recipes"]);
+    }
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.run(&["run", "ollama", "--dry-run"]).exits(0).says(&["instead of the built-in one"]);
+}
+
+#[test]
+fn what_only_looks_like_a_project_or_a_recipe_is_none() {
+    let world = World::new();
+    world.write("towline", "a program");
+    world.run(&["recipe", "ls"]).exits(0);
+    world.run(&["run", "olama"]).exits(2).says(&["did you mean ollama?"]);
+    world.run(&["run", "-", "--", "true"]).exits(2);
+    let run = world.run(&["run", "ollama", "--keep-alive", "-1", "--dry-run"]).exits(0);
+    assert!(run.stdout.contains("ollama serve"), "{}", run.stdout);
+}
+
+#[test]
 fn a_recipe_is_shown_whole() {
     let world = World::new();
     let shown = world.run(&["recipe", "show", "--json", "text-generation"]).exits(0).json();
@@ -272,8 +296,12 @@ fn a_key_reaches_the_server_and_nobody_else() {
         seen += &world.run(look).exits(0).stdout;
     }
     assert!(seen.contains("KEY") && !seen.contains("s3cret") && !seen.contains("0ther"), "{seen}");
-    let ran = world.run(&["run", "safe", "--api-key", "s3cret-of-mine"]).exits(2);
-    assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
+    for slip in ["s3cret-of-mine", "env:s3cret-of-mine"] {
+        let ran = world.run(&["run", "safe", "--api-key", slip]).exits(2);
+        assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
+    }
+    let vars = [("MY_KEY", "one,two")];
+    world.run_with(&vars, &["run", "safe", "--api-key", "env:MY_KEY"]).exits(2).says(&["without a comma"]);
 }
 
 #[test]
