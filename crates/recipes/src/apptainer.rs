@@ -30,6 +30,19 @@ pub(crate) fn command(image: &str, mounts: &[Bound], gpus: bool, command: Vec<St
     words
 }
 
+/// What to mount so that a model's path can be read: in the cache of Hugging Face the files of `NAME/snapshots/REVISION` are
+/// links to `NAME/blobs`, so that it is `NAME`; of a file, which is told by its ending, it is the directory, where the other
+/// parts of the model are.
+pub(crate) fn with_links(path: &str) -> String {
+    if let Some((repository, _)) = path.rsplit_once("/snapshots/").filter(|(before, _)| !before.is_empty()) {
+        return repository.to_owned();
+    }
+    match path.rsplit_once('/') {
+        Some((directory, file)) if file.ends_with(".gguf") && !directory.is_empty() => directory.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
 /// A mount as `--mount` takes it: one record of comma-separated values, each `key=value`, in which a comma or a quote needs
 /// quotes around the whole field. `--bind` has no quotes, so that no path with a comma or a colon would do there.
 fn spec(mount: &Bound) -> String {

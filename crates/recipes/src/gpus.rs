@@ -15,6 +15,11 @@ pub(crate) fn count(resources: &Resources) -> Option<u64> {
     counted.filter(|count| *count > 0)
 }
 
+/// Whether GPUs are among what `gres` names, be it none of them.
+pub(crate) fn are_in(gres: &str) -> bool {
+    gres.split(',').any(|part| part.split([':', '(']).next() == Some("gpu"))
+}
+
 fn gpus_of_gres(part: &str) -> Option<&str> {
     // A list of sockets may follow in brackets.
     let part = part.split('(').next().unwrap_or(part);

@@ -1,6 +1,6 @@
 //! What a caller asks of a recipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ pub struct Request {
     pub container: Containing,
     /// The image to run, instead of the recipe's.
     pub image: Option<String>,
+    /// The names of the variables in [`Around::env`] that were asked for this time, and not by a profile: they alone go before
+    /// an option that the recipe hands on in a variable of that name.
+    pub said_env: BTreeSet<String>,
     /// Whether the job options of the recipe hold. Where no scheduler takes them, they do not.
     pub job_options: bool,
 }
@@ -54,6 +57,7 @@ impl Request {
             secret: None,
             container: Containing::AsRecipe,
             image: None,
+            said_env: BTreeSet::new(),
             job_options: true,
         }
     }

@@ -2,6 +2,7 @@
 
 use towline_core::ready::Ready;
 use towline_core::resources::Resources;
+use towline_core::runner::check_variable;
 use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, ServiceSpec, SpecError};
 
 use crate::apptainer::{self, Bound};
@@ -220,8 +221,14 @@ impl Chosen<'_> {
         set("gpus", gpus);
         set("cpus", resources.cpus.map(u64::from));
         let (command, lines) = self.command(&scope, gpus.is_some())?;
+        for name in around.env.keys() {
+            check_variable(name).map_err(|error| bad("variable", name, error.problem))?;
+        }
         let mut env = self.env(&scope);
-        env.extend(around.env.clone());
+        let typed = |name: &String| self.is_typed(name) && !self.request.said_env.contains(name);
+        let theirs = around.env.iter().filter(|(name, _)| !env.contains_key(*name) || !typed(name));
+        let theirs: Vec<_> = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
+        env.extend(theirs);
         if let (Some(secret), Some(value)) = (&self.run.secret, &self.request.secret) {
             env.insert(secret.env.clone(), value.0.clone());
         }
@@ -252,6 +259,12 @@ impl Chosen<'_> {
         set.collect()
     }
 
+    /// Whether a variable of the recipe hands on what the user said in an option.
+    fn is_typed(&self, variable: &str) -> bool {
+        let given = |name: &str| self.request.values.get(name).is_some_and(|texts| !texts.is_empty());
+        self.run.env.iter().any(|(name, value)| name == variable && value.names().any(given))
+    }
+
     /// The command as it is run, in a container or not, and the lines of shell before it.
     fn command(&self, scope: &Scope, gpus: bool) -> Result<(Vec<String>, &[Line]), ResolveError> {
         let words = self.words(scope)?;
@@ -275,8 +288,13 @@ impl Chosen<'_> {
             if let Some(path) = [&source, &target].into_iter().find(|path| !whole(path)) {
                 return Err(bad("mount", path, "in a container a path has to begin with /"));
             }
+            let of_model = mount.source.only_name() == Some("model-path") && source == target;
+            let source = if of_model { apptainer::with_links(&source) } else { source };
+            let target = if of_model { source.clone() } else { target };
             mounts.push(Bound { source, target, read_only: mount.read_only });
         }
+        // No scheduler says which GPUs there are; without any, Apptainer warns and goes on.
+        let gpus = gpus || !self.request.job_options && gpus::count(&self.run.job).is_some();
         match provider {
             Provider::Apptainer => Ok((apptainer::command(image, &mounts, gpus, words), &container.setup)),
         }
@@ -306,7 +324,7 @@ impl Chosen<'_> {
 pub(crate) fn filled_up(asked: &Resources, defaults: &Resources) -> Resources {
     let text = |asked: &Option<String>, default: &Option<String>| asked.clone().or_else(|| default.clone());
     // Of the two notations for GPUs the one that was used replaces the other.
-    let has_gpus = asked.gpus.is_some() || asked.gres.is_some();
+    let has_gpus = asked.gpus.is_some() || asked.gres.as_deref().is_some_and(gpus::are_in);
     let unless_gpus = |default: &Option<String>| if has_gpus { None } else { default.clone() };
     // How one says that there are to be none, which is not the same as saying nothing.
     let gpus = asked.gpus.clone().filter(|gpus| gpus != "0");

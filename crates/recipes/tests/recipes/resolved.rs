@@ -295,3 +295,74 @@ fn what_counts_as_ready_is_the_servers_own() {
         "another path is another answer"
     );
 }
+
+/// A recipe whose parameter reaches its server in a variable, with a container.
+fn with_a_home() -> towline_recipes::Recipe {
+    read(
+        "summary = 's'\ncommand = ['serve', '{port}', ['{model}']]\nenv = { HF_HOME = '{home}', B = '2' }\n\
+         job = { gpus = 1 }\n[model]\nrequired = false\n[parameters.home]\ntype = 'path'\ndefault = '/default'\nhelp = 'h'\n\
+         [container]\nimages = { apptainer = 'x.sif' }\nmounts = [{ source = '{model-path}', read_only = true }]",
+    )
+}
+
+#[test]
+fn a_typed_option_goes_before_a_profiles_variable_and_a_typed_variable_before_both() {
+    let mut request = with(&[("home", "/typed")]);
+    request.around.env = [("HF_HOME", "/profile"), ("B", "3")].map(|(k, v)| (k.into(), v.into())).into();
+    let spec = resolve(&with_a_home(), &request).unwrap();
+    assert_eq!((spec.env["HF_HOME"].as_str(), spec.env["B"].as_str()), ("/typed", "3"));
+    request.values.clear();
+    assert_eq!(
+        resolve(&with_a_home(), &request).unwrap().env["HF_HOME"],
+        "/profile",
+        "a default is not typed"
+    );
+    request.values.insert("home".into(), vec!["/typed".into()]);
+    request.said_env.insert("HF_HOME".into());
+    assert_eq!(resolve(&with_a_home(), &request).unwrap().env["HF_HOME"], "/profile");
+}
+
+#[test]
+fn a_model_is_mounted_with_what_its_links_lead_to() {
+    let mounted = |model: &str| {
+        let mut request = request();
+        request.model = Some(model.to_owned());
+        request.container = Containing::In(Provider::Apptainer);
+        let command = resolve(&with_a_home(), &request).unwrap().command;
+        assert_eq!(command.last().map(String::as_str), Some(model), "the server gets the path itself");
+        command[4].clone()
+    };
+    let bound = |path: &str| format!("type=bind,source={path},destination={path},ro");
+    assert_eq!(mounted("/hub/models--a--b/snapshots/1f"), bound("/hub/models--a--b"));
+    assert_eq!(mounted("/hub/models--a--b/snapshots/1f/"), bound("/hub/models--a--b"));
+    assert_eq!(mounted("/hub/models--a--b/snapshots/1f/m.gguf"), bound("/hub/models--a--b"));
+    assert_eq!(mounted("/models/m.gguf"), bound("/models"));
+    assert_eq!(mounted("/m.gguf"), bound("/m.gguf"), "never the whole machine");
+    assert_eq!(mounted("/models/chat"), bound("/models/chat"));
+}
+
+#[test]
+fn other_gres_leave_the_gpus_of_the_recipe() {
+    let mut request = request();
+    request.around.resources.gres = Some("lscratch:100".into());
+    let job = resolve(&with_a_home(), &request).unwrap().resources;
+    assert_eq!((job.gpus.as_deref(), job.gres.as_deref()), (Some("1"), Some("lscratch:100")));
+}
+
+#[test]
+fn a_container_shows_gpus_where_no_scheduler_gives_them() {
+    let mut request = request();
+    request.container = Containing::In(Provider::Apptainer);
+    request.job_options = false;
+    let spec = resolve(&with_a_home(), &request).unwrap();
+    assert_eq!((spec.command[2].as_str(), spec.resources.gpus), ("--nv", None));
+    let without = recipe("[container]\nimages = { apptainer = 'x.sif' }");
+    assert_eq!(resolve(&without, &request).unwrap().command[2], "x.sif");
+}
+
+#[test]
+fn a_variable_that_the_runner_sets_is_refused() {
+    let mut request = request();
+    request.around.env.insert("PORT".into(), "1".into());
+    assert!(resolve(&recipe(""), &request).unwrap_err().to_string().contains("PORT"));
+}
