@@ -120,7 +120,9 @@ fn specs<'a>(
         check_command(&args.command)?;
         return Ok(Box::new(move |name| Ok(base(name, args.command.clone()))));
     };
-    if let Some(origin) = order.origin() {
+    if let Some(hides) = order.hides() {
+        app.terminal.warn(&hides);
+    } else if let Some(origin) = order.origin() {
         app.terminal.note(&origin);
     }
     let said = args.job.values();

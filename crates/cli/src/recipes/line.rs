@@ -17,9 +17,14 @@ pub(crate) fn parse(words: &[OsString]) -> Outcome<Cli> {
     let mut command = Cli::command();
     // Options that hold for all verbs are known to each only then.
     command.build();
-    let found = match recipe_word(&command, words) {
+    let (found, hides) = match recipe_word(&command, words) {
         Word::None => return from(&Cli::command().get_matches_from(words)),
-        Word::Recipe(name) => Shelf::of_process()?.get(name, Kind::Usage)?,
+        Word::Recipe(name) => {
+            let shelf = Shelf::of_process()?;
+            let found = shelf.get(name, Kind::Usage)?;
+            let hides = shelf.hidden_by(name, found.source);
+            (found, hides)
+        }
         Word::After { option, words: after } => {
             let shelf = Shelf::of_process()?;
             for name in after {
@@ -31,11 +36,12 @@ pub(crate) fn parse(words: &[OsString]) -> Outcome<Cli> {
         }
     };
     let recipe = found.recipe()?.clone();
-    let command = Cli::command().mut_subcommand("run", |run| options::with(run, &recipe));
+    let command =
+        Cli::command().mut_subcommand("run", |run| options::with(run, &recipe, found.path.as_deref()));
     let matches = command.get_matches_from(words);
     let mut cli = from(&matches)?;
     if let (Verb::Run(args), Some((_, of_run))) = (&mut cli.verb, matches.subcommand()) {
-        args.order = Some(Order::new(found, recipe, of_run));
+        args.order = Some(Order::new(found, hides, recipe, of_run));
     }
     Ok(cli)
 }
@@ -79,10 +85,7 @@ fn recipe_word<'a>(command: &Command, words: &'a [OsString]) -> Word<'a> {
     let mut unknown = None;
     let mut after = Vec::new();
     while let Some(word) = text(position).filter(|word| *word != "--") {
-        if word == "-" {
-            return Word::Recipe(word);
-        }
-        if word.starts_with('-') {
+        if word.starts_with('-') && word != "-" {
             let taken = option(run, word);
             unknown = unknown.or(if taken.is_none() { Some(word) } else { None });
             position += taken.unwrap_or(1);
@@ -147,6 +150,12 @@ mod tests {
         ] {
             assert_eq!(word(line).as_deref(), Some("web"), "{line}");
         }
+    }
+
+    /// No recipe has such a name, so that it is a usage error.
+    #[test]
+    fn a_lone_hyphen_is_no_option() {
+        assert_eq!(word("towline run - -- web").as_deref(), Some("-"));
     }
 
     #[test]

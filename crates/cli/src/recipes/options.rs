@@ -1,5 +1,7 @@
 //! The options that `run` has for a recipe.
 
+use std::path::Path;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Args as _, Command};
 use towline_core::span::Span;
@@ -30,8 +32,8 @@ pub(super) fn off(parameter: &Parameter) -> String {
     format!("{PARAMETER}no-{}", parameter.name)
 }
 
-/// `run` with the options of a recipe.
-pub(super) fn with(run: Command, recipe: &Recipe) -> Command {
+/// `run` with the options of a recipe, whose help tells its file; `None` of one that is built in.
+pub(super) fn with(run: Command, recipe: &Recipe, file: Option<&Path>) -> Command {
     let mut own: Vec<Arg> =
         recipe.parameters().iter().flat_map(|parameter| parameter_args(parameter, recipe)).collect();
     own.extend(own_args(recipe));
@@ -66,7 +68,7 @@ pub(super) fn with(run: Command, recipe: &Recipe) -> Command {
         .about(about)
         .long_about(long)
         .override_usage(usage)
-        .after_help(after_help(recipe))
+        .after_help(after_help(recipe, file))
         .display_order(display_order)
 }
 
@@ -129,7 +131,6 @@ fn parameter_args(parameter: &Parameter, recipe: &Recipe) -> Vec<Arg> {
             vec![arg.value_name("NUMBER").allow_negative_numbers(true).required(required)]
         }
         Kind::Path => vec![arg.value_name("PATH").required(required)],
-        // A text may well begin with a hyphen, as -1 does.
         Kind::Text(_) => vec![arg.value_name("TEXT").allow_hyphen_values(true).required(required)],
         Kind::List(_) => {
             let arg = arg.value_name("TEXT").allow_hyphen_values(true);
@@ -196,8 +197,8 @@ fn grace_help(recipe: &Recipe) -> String {
     format!("{help} [default: {}]", spans.join(" or "))
 }
 
-/// What a job of it asks for by itself.
-fn after_help(recipe: &Recipe) -> String {
+/// What a job of it asks for by itself, and its file.
+fn after_help(recipe: &Recipe, file: Option<&Path>) -> String {
     let mut lines = Vec::new();
     let mut gpus = false;
     for (variant, run) in recipe.runs() {
@@ -216,6 +217,7 @@ fn after_help(recipe: &Recipe) -> String {
         let none = if gpus { " (--gpus 0 for none)" } else { "" };
         lines.push(format!("unless the profile or an option says otherwise{none}."));
     }
+    lines.extend(file.map(|file| format!("This recipe is {}.", file.display())));
     lines.join("\n")
 }
 
@@ -228,7 +230,7 @@ mod tests {
     use crate::args::Cli;
 
     fn command(recipe: &Recipe) -> Command {
-        Cli::command().mut_subcommand("run", |run| with(run, recipe))
+        Cli::command().mut_subcommand("run", |run| with(run, recipe, None))
     }
 
     #[test]
@@ -267,6 +269,14 @@ mod tests {
             );
             assert!(Recipe::read("x", &text, "").is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_text_may_begin_with_a_hyphen() {
+        let ollama = BUILT_IN.iter().find(|known| known.name == "ollama").unwrap();
+        let recipe = Recipe::read("ollama", ollama.text, "").unwrap();
+        let words = ["towline", "run", "ollama", "--keep-alive", "-1"];
+        command(&recipe).try_get_matches_from(words).unwrap();
     }
 
     #[test]

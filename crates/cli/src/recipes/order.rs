@@ -25,6 +25,7 @@ pub(crate) struct Order {
     recipe: Recipe,
     source: Source,
     origin: String,
+    hides: Option<Source>,
     values: BTreeMap<String, Vec<String>>,
     model: Option<String>,
     revision: Option<String>,
@@ -41,7 +42,9 @@ impl fmt::Debug for Order {
 
 impl Order {
     /// What clap has read for this recipe.
-    pub(super) fn new(found: Found, recipe: Recipe, matches: &ArgMatches) -> Self {
+    ///
+    /// `hides` is where another one of its name is from, if there is one.
+    pub(super) fn new(found: Found, hides: Option<Source>, recipe: Recipe, matches: &ArgMatches) -> Self {
         let text = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
         let mut values = BTreeMap::new();
         for parameter in recipe.parameters() {
@@ -61,6 +64,7 @@ impl Order {
         };
         Self {
             source: found.source,
+            hides,
             origin: found.path.map(|path| path.display().to_string()).unwrap_or_default(),
             values,
             model: text(MODEL),
@@ -89,6 +93,16 @@ impl Order {
         }
     }
 
+    /// What it hides, if there is another one of its name: the other may be the one that is meant.
+    pub(crate) fn hides(&self) -> Option<String> {
+        let hides = match self.hides? {
+            Source::BuiltIn => "built-in",
+            Source::User => "user's",
+            Source::Project => "project's",
+        };
+        Some(format!("recipe {}: {} hides the {hides} recipe {}", self.name(), self.origin, self.name()))
+    }
+
     /// The service that results, of which `base` is all that the recipe does not say.
     ///
     /// `said` are the options of the command line under the names of the configuration file: of what describes the server
@@ -106,6 +120,11 @@ impl Order {
         let mut request = Request::new(base.name, base.profile);
         request.around.setup = base.setup;
         request.around.env = base.env;
+        request.said_env = said
+            .get("env")
+            .and_then(Json::as_object)
+            .map(|env| env.keys().cloned().collect())
+            .unwrap_or_default();
         request.around.chdir = base.chdir;
         request.around.bind = base.bind;
         request.around.health = said.contains_key("health").then_some(base.health);
@@ -146,8 +165,9 @@ fn secret(text: &str) -> Outcome<Option<SecretValue>> {
         NONE if what.is_empty() => return Ok(None),
         // Not named: it may be the key itself, of somebody who wrote env:$NAME.
         "env" => std::env::var(what).map_err(|_| {
-            Failure::new(Kind::Usage, "bad --api-key: no variable of the name after env: is set here")
-                .hint("env: takes the name of a variable, without $")
+            // Who writes env:$KEY has given the key itself, which is printed nowhere.
+            Failure::new(Kind::Usage, "bad --api-key: the variable that it names is not set here")
+                .hint("write the name of the variable, without $: env:NAME")
         })?,
         "file" => key_file(Path::new(what))?,
         _ => {
@@ -156,12 +176,10 @@ fn secret(text: &str) -> Outcome<Option<SecretValue>> {
         }
     };
     let key = key.trim_end_matches(['\r', '\n']).to_owned();
-    // Some servers take several keys with commas between them.
+    // At a comma llama.cpp's server takes one key for two.
     if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic() && c != ',') {
-        return Err(Failure::new(
-            Kind::Usage,
-            "bad --api-key: a key is one word of ASCII characters, without a comma",
-        ));
+        let message = "bad --api-key: a key is one word of ASCII characters without a comma";
+        return Err(Failure::new(Kind::Usage, message));
     }
     Ok(Some(SecretValue(key)))
 }
@@ -220,8 +238,10 @@ mod tests {
         std::fs::write(&path, "two words").unwrap();
         let told = of_file().unwrap_err();
         assert!(!format!("{told:?}").contains("two"), "{told:?}");
+        std::fs::write(&path, "one,two").unwrap();
+        assert!(of_file().is_err());
         assert_eq!(secret("none").unwrap(), None);
-        for bad in ["hush", "env:SURELY_NOT_SET", "env:", "file:/nonexistent", "none:x", ""] {
+        for bad in ["hush", "env:hush", "env:SURELY_NOT_SET", "env:", "file:/nonexistent", "none:x", ""] {
             let told = secret(bad).unwrap_err();
             assert!(!format!("{told:?}").contains("hush"), "{told:?}");
         }

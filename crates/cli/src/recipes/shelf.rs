@@ -96,19 +96,19 @@ impl Found {
     }
 }
 
-/// Makes sure that nobody else has put a project's recipe where the command is run: a recipe runs commands, and may be given
-/// a key. A shared directory such as `/tmp` lets everybody make a project in it.
+/// Refuses a project's recipe that somebody else may have put there: in `/tmp` anybody can make a directory `towline`.
+///
+/// File, directory and the one above it must be of the user or of root, and not writable by all.
 fn check_owners(path: &Path) -> io::Result<()> {
-    let us = rustix::process::geteuid().as_raw();
-    // The file, and the two directories of a project's recipes.
     for part in path.ancestors().take(3) {
         let about = std::fs::metadata(part)?;
-        if ![us, 0].contains(&about.uid()) {
-            return Err(io::Error::other(format!("{} belongs to another user", part.display())));
-        }
-        if about.mode() & 0o002 != 0 {
-            return Err(io::Error::other(format!("everybody can write to {}", part.display())));
-        }
+        let is_ours = [0, rustix::process::geteuid().as_raw()].contains(&about.uid());
+        let problem = match (is_ours, about.mode() & 0o002 == 0) {
+            (true, true) => continue,
+            (false, _) => "is of another user",
+            (true, false) => "can be written by everybody",
+        };
+        return Err(io::Error::other(format!("{} {problem}, so that it is not trusted", part.display())));
     }
     Ok(())
 }
@@ -199,6 +199,18 @@ impl Shelf {
             }
         }
         Ok(Found::built_in(name))
+    }
+
+    /// Where the recipe is from that one of this name and source hides. `None` if it hides none.
+    pub(crate) fn hidden_by(&self, name: &str, source: Source) -> Option<Source> {
+        let user = self.user.join(format!("{name}.toml"));
+        match source {
+            Source::Project if user.exists() => Some(Source::User),
+            Source::Project | Source::User if BUILT_IN.iter().any(|known| known.name == name) => {
+                Some(Source::BuiltIn)
+            }
+            Source::Project | Source::User | Source::BuiltIn => None,
+        }
     }
 
     /// The recipe of that name, which has to be there.
@@ -346,5 +358,28 @@ mod tests {
         std::os::unix::fs::symlink("/dev/zero", home.path().join("config/recipes/zero.toml")).unwrap();
         assert!(shelf.find("zero").is_err());
         assert!(shelf.all().unwrap().iter().any(|found| found.name == "zero" && found.recipe.is_err()));
+    }
+
+    #[test]
+    fn a_projects_recipe_that_anybody_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (home, shelf) = shelf(&[("work/towline/recipes/ollama.toml", GOOD)]);
+        for open in ["work/towline", "work/towline/recipes", "work/towline/recipes/ollama.toml"] {
+            let path = home.path().join(open);
+            let mode = std::fs::metadata(&path).unwrap().permissions();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode.mode() | 0o002)).unwrap();
+            let told = format!("{:?}", shelf.find("ollama").err().unwrap());
+            assert!(told.contains("can be written by everybody"), "{told}");
+            std::fs::set_permissions(&path, mode).unwrap();
+        }
+        assert_eq!(shelf.find("ollama").unwrap().unwrap().source, Source::Project);
+        assert_eq!(shelf.hidden_by("ollama", Source::Project), Some(Source::BuiltIn));
+        assert_eq!(shelf.hidden_by("web", Source::Project), None);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_project_is_no_harm() {
+        let (_home, shelf) = shelf(&[("work/towline", "a program")]);
+        assert!(shelf.find("ollama").unwrap().is_some() && shelf.all().is_ok());
     }
 }
