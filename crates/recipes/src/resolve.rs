@@ -219,6 +219,7 @@ impl Chosen<'_> {
             }
         };
         set("gpus", gpus);
+        set("extra", Some(self.request.extra.len() as u64).filter(|count| *count > 0));
         set("cpus", resources.cpus.map(u64::from));
         let (command, lines) = self.command(&scope, gpus.is_some())?;
         for name in around.env.keys() {

@@ -107,7 +107,9 @@ impl Checked<'_> {
 
     fn check_conditions(&self) {
         for name in self.run.conditions() {
-            if let Some((message, hint)) = self.misused(name) {
+            let of_runner = crate::template::RUNNERS.contains(&name);
+            let unknown = || of_runner.then(|| ("it is not known before it runs".to_owned(), None));
+            if let Some((message, hint)) = self.misused(name).or_else(unknown) {
                 self.root.reader.note(&self.at_command(), format!("when = {name:?}: {message}"), hint);
             }
         }

@@ -23,7 +23,11 @@ impl<'a> Reader<'a> {
     /// Notes a problem with what stands at these bytes.
     pub(super) fn note(&self, at: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
         let problem = Problem::new(self.text, at, message.into(), hint);
-        self.problems.borrow_mut().push((at.start, problem));
+        let mut problems = self.problems.borrow_mut();
+        // What several variants share is looked at for each.
+        if !problems.iter().any(|(_, known)| *known == problem) {
+            problems.push((at.start, problem));
+        }
     }
 
     /// All problems, in the order of the text.

@@ -173,3 +173,15 @@ fn a_name_that_no_file_could_have_is_told() {
         assert!(Recipe::read(name, &after(""), "x").is_err(), "{name}");
     }
 }
+
+#[test]
+fn what_never_holds_is_no_condition_and_shared_parts_are_told_once() {
+    for name in ["port", "host"] {
+        let part = format!("{{when = '{name}', words = ['a']}}");
+        let text = format!("summary = 's'\ncommand = ['x', '{{port}}', {part}]");
+        tells(&text, 2, 12, &["not known before it runs"]);
+    }
+    let text = "summary = 's'\nenv = { A = '{abd}' }\n[variants.a]\ncommand = ['x', '{port}']\n[variants.b]\n\
+                command = ['y', '{port}']\n[parameters.engine]\ntype = 'variant'\ndefault = 'a'\nhelp = 'h'";
+    assert_eq!(problems(text).len(), 1, "{:?}", problems(text));
+}

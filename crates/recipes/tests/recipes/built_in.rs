@@ -156,3 +156,19 @@ fn the_documentation_tells_every_key() {
     }
     assert!(told > 50, "{told} of {bad:?}");
 }
+
+#[test]
+fn llama_cpp_gets_key_and_cache_and_embeddings_a_cache_that_can_be_written() {
+    let mut request = crate::support::with(&[("engine", "llama-cpp"), ("hf-home", "/hf")]);
+    request.model = Some("org/model".into());
+    request.secret = Some(SecretValue("hush".into()));
+    let spec = resolve(&built_in("text-generation"), &request).unwrap();
+    assert_eq!((spec.env["LLAMA_API_KEY"].as_str(), spec.env["LLAMA_CACHE"].as_str()), ("hush", "/hf"));
+    let mut request = self::request();
+    request.model = Some("org/model".into());
+    request.container = Containing::In(Provider::Apptainer);
+    let spec = resolve(&built_in("embeddings"), &request).unwrap();
+    assert!(spec.setup.iter().any(|line| line.contains("HUGGINGFACE_HUB_CACHE")), "{spec:?}");
+    let ready = resolve(&built_in("speech-recognition"), &request).unwrap().ready;
+    assert!(!ready.is_any_success(), "a limit of its rate is an answer too");
+}

@@ -366,3 +366,13 @@ fn a_variable_that_the_runner_sets_is_refused() {
     request.around.env.insert("PORT".into(), "1".into());
     assert!(resolve(&recipe(""), &request).unwrap_err().to_string().contains("PORT"));
 }
+
+#[test]
+fn arguments_after_the_dashes_are_a_condition() {
+    let recipe =
+        read("summary = 's'\ncommand = ['serve', '{port}', { when = 'extra', words = ['--'] }, '{extra}']");
+    let mut request = request();
+    assert_eq!(command(&recipe, &request), "serve {port}");
+    request.extra = vec!["a".into()];
+    assert_eq!(command(&recipe, &request), "serve {port} -- a");
+}
