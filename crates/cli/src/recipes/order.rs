@@ -10,9 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use serde_json::Value as Json;
 use towline_core::resources::Resources;
 use towline_core::spec::ServiceSpec;
-use towline_recipes::{
-    BUILT_IN, Containing, Kind as Type, Provider, Recipe, Request, ResolveError, SecretValue,
-};
+use towline_recipes::{Containing, Kind as Type, Provider, Recipe, Request, ResolveError, SecretValue};
 
 use super::options::{API_KEY, CONTAINER, IMAGE, MODEL, NONE, REVISION, id, off};
 use super::{Found, Source};
@@ -85,11 +83,7 @@ impl Order {
     pub(crate) fn origin(&self) -> Option<String> {
         match self.source {
             Source::BuiltIn => None,
-            Source::Project | Source::User => {
-                let hides = BUILT_IN.iter().any(|known| known.name == self.name());
-                let instead = if hides { ", instead of the built-in one" } else { "" };
-                Some(format!("recipe {}: {}{instead}", self.name(), self.origin))
-            }
+            Source::Project | Source::User => Some(format!("recipe {}: {}", self.name(), self.origin)),
         }
     }
 
@@ -163,7 +157,6 @@ fn secret(text: &str) -> Outcome<Option<SecretValue>> {
     let (how, what) = text.split_once(':').unwrap_or((text, ""));
     let key = match how {
         NONE if what.is_empty() => return Ok(None),
-        // Not named: it may be the key itself, of somebody who wrote env:$NAME.
         "env" => std::env::var(what).map_err(|_| {
             // Who writes env:$KEY has given the key itself, which is printed nowhere.
             Failure::new(Kind::Usage, "bad --api-key: the variable that it names is not set here")

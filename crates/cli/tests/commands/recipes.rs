@@ -93,10 +93,13 @@ fn a_recipe_that_others_may_have_put_there_is_not_used() {
     let directory = path.parent().unwrap();
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o777)).unwrap();
     for verb in [&["run", "ollama", "--dry-run"][..], &["recipe", "show", "ollama"]] {
-        world.run(verb).exits(3).says(&["everybody can write to", "towline/recipes"]);
+        world.run(verb).exits(3).says(&["can be written by everybody", "towline/recipes"]);
     }
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();
-    world.run(&["run", "ollama", "--dry-run"]).exits(0).says(&["instead of the built-in one"]);
+    world
+        .run(&["run", "ollama", "--dry-run"])
+        .exits(0)
+        .says(&["warning:", "hides the built-in recipe ollama"]);
 }
 
 #[test]
