@@ -23,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// connection that this leaves behind, and never ask. When it is gone or does not answer they say so, with exit code 6.
 ///
 /// A login that is there already is used, also one that you have made with an `ssh` of your own whose ControlPath your
-/// configuration names; one that does not answer is ended and made anew. Afterwards the tunnels of the profile's services are opened again, at the same local ports.
+/// configuration names; one that does not answer is ended and made anew. Afterwards the tunnels of the profile's services
+/// are opened again, at the same local ports.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoginArgs {
     /// Name of the profile
@@ -32,7 +33,8 @@ pub(crate) struct LoginArgs {
 
 /// End the connection to the cluster of a profile
 ///
-/// Its tunnels end with it, also those that go through compute nodes; services run on. A connection that you have started with an `ssh` of your own is left alone.
+/// Its tunnels end with it, also those that go through compute nodes; services run on. A connection that you have started
+/// with an `ssh` of your own is left alone.
 /// Where no person is needed for it, the next command that has something to ask logs in again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogoutArgs {

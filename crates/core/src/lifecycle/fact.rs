@@ -63,9 +63,9 @@ pub struct Ping {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Echo {
-    /// A 2xx response.
+    /// An answer that counts as ready: a 2xx, unless the service has a test of its own.
     Answered,
-    /// The way to the place works and no 2xx came back; what came instead.
+    /// The way to the place works and no such answer came back; what came instead.
     Silent(String),
     /// The way to the place does not work; why. Says nothing about the server.
     NoRoute(String),
