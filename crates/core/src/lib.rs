@@ -4,6 +4,7 @@
 //! a scheduler, tunnels, a probe, a ledger and a clock. This crate does no IO, has no runtime, reads no clock and
 //! mints no random number.
 
+pub mod container;
 mod doubt;
 pub mod engine;
 mod explain;

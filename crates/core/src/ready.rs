@@ -76,6 +76,15 @@ impl Ready {
         self.json.is_some()
     }
 
+    /// The statuses that count, for people: `a 2xx`, `a 2xx or 429`.
+    pub fn statuses(&self) -> String {
+        let tests: Vec<String> = self.status.iter().map(ToString::to_string).collect();
+        match tests.as_slice() {
+            [] => "a 2xx".to_owned(),
+            tests => format!("a {}", tests.join(" or ")),
+        }
+    }
+
     /// Judges an answer.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
+use crate::container::ContainerConfig;
 use crate::ready::Ready;
 use crate::resources::Resources;
 
@@ -111,9 +112,15 @@ pub struct ServiceSpec {
     /// Environment of the command. May hold secrets: it travels in a file of mode 0600, never on a command line.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Which of these is the key by which its server knows its clients; `None` if it asks for none, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
     /// Working directory; `None` is the user's home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chdir: Option<String>,
+    /// The container that the command runs in; `None` is none. Lines of `setup` run outside of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<ContainerConfig>>,
     /// Who is to reach its port where it runs.
     #[serde(default)]
     pub bind: Bind,
@@ -127,6 +134,18 @@ pub struct ServiceSpec {
     /// What is asked of the scheduler.
     #[serde(default)]
     pub resources: Resources,
+}
+
+/// The key that the clients of a service must send, and how its server gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// The variable of [`ServiceSpec::env`] that holds it.
+    pub env: String,
+    /// Whether the server reads it from a file instead, of mode 0600: its path stands in the command for `{secret-file}`, and
+    /// the variable is not in its environment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_file: bool,
 }
 
 /// The addresses of its host on which a service listens.
@@ -174,6 +193,11 @@ impl SpecError {
 }
 
 impl ServiceSpec {
+    /// The key that clients must send, if there is one. Never to be printed but to who asks for it.
+    pub fn key(&self) -> Option<&str> {
+        self.env.get(&self.secret.as_ref()?.env).map(String::as_str)
+    }
+
     /// Checks what holds for every scheduler: a command, printable words, a path, well-formed variable names.
     ///
     /// # Errors
@@ -193,8 +217,16 @@ impl ServiceSpec {
         for name in self.env.keys() {
             check_variable_name(name)?;
         }
+        if let Some(secret) = &self.secret
+            && self.env.get(&secret.env).is_none_or(|key| key.is_empty() || key.contains('\n'))
+        {
+            return Err(SpecError::new("secret", format!("{} holds no key of one line", secret.env)));
+        }
         if self.chdir.as_deref().is_some_and(|dir| dir.is_empty() || dir.contains('\n')) {
             return Err(SpecError::new("chdir", "a directory is one line of text"));
+        }
+        if let Some(container) = &self.container {
+            container.check()?;
         }
         check_health(&self.health)?;
         self.ready.check()?;
@@ -265,12 +297,29 @@ mod tests {
             command: vec!["serve".into(), "{port}".into()],
             setup: Vec::new(),
             env: BTreeMap::new(),
+            secret: None,
             chdir: None,
+            container: None,
             bind: Bind::All,
             health: "/".into(),
             ready: Ready::default(),
             grace: Duration::from_secs(1),
             resources: Resources::default(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_line_of_a_variable() {
+        let with = |key: &str| ServiceSpec {
+            env: BTreeMap::from([("KEY".to_owned(), key.to_owned())]),
+            secret: Some(Secret { env: "KEY".into(), in_file: false }),
+            ..spec()
+        };
+        assert_eq!(with("hush").check(), Ok(()));
+        assert_eq!(with("hush").key(), Some("hush"));
+        assert_eq!(spec().key(), None);
+        for bad in ["", "a\nb"] {
+            assert_eq!(with(bad).check().unwrap_err().field, "secret");
         }
     }
 
@@ -287,6 +336,7 @@ mod tests {
         assert_eq!(bad(|s| s.command[1] = "a\0b".into()), "command");
         assert_eq!(bad(|s| drop(s.env.insert("A B".into(), String::new()))), "env");
         assert_eq!(bad(|s| drop(s.env.insert(String::new(), String::new()))), "env");
+        assert_eq!(bad(|s| s.secret = Some(Secret { env: "KEY".into(), in_file: false })), "secret");
         assert_eq!(bad(|s| s.health = "health".into()), "health");
         assert_eq!(bad(|s| s.health = "/a b".into()), "health");
         assert_eq!(bad(|s| s.grace = Duration::ZERO), "grace");

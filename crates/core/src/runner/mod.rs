@@ -4,10 +4,12 @@
 //! in front of [`render`]'s, writes [`env_file`] beside it as `env`, and reads `place.json`, `attempt.json` and
 //! `exit.json` back through [`parse_place`], [`parse_attempt`] and [`parse_exit`]. Text in, text out.
 
+mod directory;
 mod published;
 mod quote;
 mod script;
 
+pub use directory::Directory;
 pub use published::{PublishedExit, PublishedPlace, RecordError, parse_attempt, parse_exit, parse_place};
 pub use quote::quote;
-pub use script::{Runner, check_variable, env_file, render};
+pub use script::{Runner, SECRET_FILE, check_variable, env_file, render};

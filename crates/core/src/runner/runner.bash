@@ -40,11 +40,12 @@ towline_prepare() {
   [[ -d $towline_dir ]] || { towline_say "there is no directory $towline_dir"; exit 1; }
   trap 'towline_end $?' EXIT
   trap towline_stop TERM INT
-  towline_tool rm -f "$towline_dir"/{place,attempt,exit}.json
+  towline_tool rm -f "$towline_dir"/{place,attempt,exit}.json "$towline_dir/stand-in"
   if ((towline_restarts > 0)); then
     printf '\ntowline: --- restart %s of job %s on %s ---\n' "$towline_restarts" "$towline_job" "$towline_node"
   fi
   . "$towline_dir/env" || towline_fail "cannot read $towline_dir/env"
+  towline_keep_secret
   cd || towline_fail 'cannot change to the home directory'
   if [[ $towline_chdir ]]; then cd -- "$towline_chdir" || towline_fail "cannot change to $towline_chdir"; fi
   # Every process of the service inherits this mark and is recognised by it.
@@ -54,6 +55,13 @@ towline_prepare() {
   towline_port=$PORT
   export HOST=$towline_listen
   towline_attempt "$$"
+}
+
+# Puts the key of the service into a file for its server alone, if that reads it from one.
+towline_keep_secret() {
+  [[ ${towline_secret+set} ]] || return 0
+  (umask 077 && towline_write secret "$towline_secret") || towline_fail "cannot write $towline_dir/secret"
+  unset towline_secret
 }
 
 # Reads which TCP sockets exist on this host: all rows, and "ADDRESS PORT INODE" (hexadecimal but for the inode)
@@ -103,13 +111,29 @@ towline_marked() {
   done
 }
 
-# Lists the processes of the service: those that carry its mark, the command, and the command's descendants.
+# Reads who stands in for the command, if it says so: the port that another program holds for it, as a proxy does, the
+# process beside its own descendants that its server is, or descends from, and whether its server is still awaited behind
+# that port. 0 is none.
+towline_read_stand_in() {
+  local port='' pid=''
+  towline_awaited=''
+  { read -r port pid towline_awaited <"$towline_dir/stand-in"; } 2>/dev/null
+  towline_held=0 towline_root=0
+  [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || towline_held=$port
+  [[ ! $pid =~ ^[1-9][0-9]{0,9}$ ]] || towline_root=$pid
+}
+
+# Lists the processes of the service: those that carry its mark, the command, who stands in for it, and the descendants
+# of these two.
 towline_members() {
   local i list
   local -a children
   towline_marked
+  i=${#towline_pids[@]}
   towline_pids+=("$towline_server")
-  for ((i = ${#towline_pids[@]} - 1; i < ${#towline_pids[@]}; i++)); do
+  towline_read_stand_in
+  ((towline_root == 0)) || towline_pids+=("$towline_root")
+  for (( ; i < ${#towline_pids[@]}; i++)); do
     for list in /proc/"${towline_pids[i]}"/task/*/children; do
       children=()
       { read -ra children <"$list"; } 2>/dev/null
@@ -156,6 +180,12 @@ towline_look() {
   local address port inode hex row best=0 best_address=''
   printf -v hex '%04X' "$PORT"
   towline_found=''
+  towline_read_stand_in
+  if ((towline_held == PORT)); then
+    [[ ! $towline_awaited ]] || return 0
+    towline_found=own towline_pid=$towline_server towline_address=127.0.0.1 towline_rank=1
+    return 0
+  fi
   towline_sockets
   [[ " ${towline_listening[*]} " == *" $hex "* ]] || return 0
   towline_owned

@@ -48,6 +48,10 @@ const OF_BASH: [&str; 31] = [
     "_",
 ];
 
+/// What stands in a command for the path of the file that holds the key of [`Secret`](crate::spec::Secret), if its server
+/// reads it from one.
+pub const SECRET_FILE: &str = "{secret-file}";
+
 /// What the names of the runner's own variables begin with.
 const OWN: &str = "towline_";
 
@@ -76,12 +80,18 @@ pub struct Runner<'a> {
 /// Renders the bash text that runs `spec`; the adapter puts `#!/bin/bash` and its own lines in front of it.
 ///
 /// It publishes `place.json` once a process of the service listens on the port, and leaves `exit.json` when the
-/// service has ended; a TERM or INT ends the service. Its standard output and error are the service's log.
+/// service has ended; a TERM or INT ends the service. Its standard output and error are the service's log. A command
+/// whose server is none of its descendants tells who it is in the file `stand-in` of the service's directory, `PORT PID`:
+/// a port that is held for it by another program, and a process; 0 for none.
 ///
 /// # Errors
-/// The first part of the spec that cannot be run anywhere ([`ServiceSpec::check`]).
+/// The first part of the spec that cannot be run anywhere ([`ServiceSpec::check`]); a container, which the adapter has to turn
+/// into the command that runs it first.
 pub fn render(spec: &ServiceSpec, runner: &Runner<'_>) -> Result<String, SpecError> {
     spec.check()?;
+    if spec.container.is_some() {
+        return Err(SpecError::new("container", "a script runs a command, not a container"));
+    }
     let mut text = String::with_capacity(FUNCTIONS.len() + 2048);
     head(&mut text, spec, runner)?;
     text.push_str(FUNCTIONS);
@@ -96,11 +106,15 @@ pub fn render(spec: &ServiceSpec, runner: &Runner<'_>) -> Result<String, SpecErr
 pub fn env_file(spec: &ServiceSpec) -> Result<String, SpecError> {
     spec.check()?;
     let mut text = String::new();
+    let in_file = spec.secret.as_ref().filter(|secret| secret.in_file).map(|secret| &secret.env);
     for (name, value) in &spec.env {
         check_variable(name)?;
         let value = quote(value)?;
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "export {name}={value}");
+        let _ = match Some(name) == in_file {
+            true => writeln!(text, "towline_secret={value}"),
+            false => writeln!(text, "export {name}={value}"),
+        };
     }
     Ok(text)
 }
@@ -152,7 +166,7 @@ fn head(text: &mut String, spec: &ServiceSpec, runner: &Runner<'_>) -> Result<()
          towline_limit={limit}\n\
          # The command; $PORT is chosen when it is started, $HOST is the address.\n\
          towline_command() {{ set -- {}; towline_argv=(\"$@\"); }}\n\n",
-        command(&spec.command)?
+        command(spec)?
     );
     Ok(())
 }
@@ -169,22 +183,27 @@ fn tail(text: &mut String, spec: &ServiceSpec) -> Result<(), SpecError> {
 
 /// The words of the command, for `set`: in `array=(...)` bash 5.2 puts a character before \x01 and \x7f that stand in
 /// double quotes.
-fn command(words: &[String]) -> Result<String, SpecError> {
-    let words: Result<Vec<String>, SpecError> = words.iter().map(|word| filled_in(word)).collect();
+fn command(spec: &ServiceSpec) -> Result<String, SpecError> {
+    let mut marks = vec![("{port}", "\"$PORT\""), ("{host}", "\"$HOST\"")];
+    if spec.secret.as_ref().is_some_and(|secret| secret.in_file) {
+        marks.push((SECRET_FILE, "\"$towline_dir\"/secret"));
+    }
+    let words: Result<Vec<String>, SpecError> = spec
+        .command
+        .iter()
+        .map(|word| if word.is_empty() { quote(word) } else { filled_in(word, &marks) })
+        .collect();
     Ok(words?.join(" "))
 }
 
-/// One word of the command, with each `{port}` and `{host}` in it left to the shell to fill in.
-fn filled_in(word: &str) -> Result<String, SpecError> {
-    let joined = |word: &str, mark: &str, with: &str, part: &dyn Fn(&str) -> Result<String, SpecError>| {
-        let parts: Result<Vec<String>, SpecError> = word.split(mark).map(part).collect();
-        Ok(parts?.join(with))
+/// One word of the command, or a piece of it, with each mark left to the shell to fill in.
+fn filled_in(word: &str, marks: &[(&str, &str)]) -> Result<String, SpecError> {
+    let Some(((mark, with), others)) = marks.split_first() else {
+        return if word.is_empty() { Ok(String::new()) } else { quote(word) };
     };
-    if !word.contains("{port}") && !word.contains("{host}") {
-        return quote(word);
-    }
-    let plain = |piece: &str| if piece.is_empty() { Ok(String::new()) } else { quote(piece) };
-    joined(word, "{port}", "\"$PORT\"", &|part| joined(part, "{host}", "\"$HOST\"", &plain))
+    let pieces: Result<Vec<String>, SpecError> =
+        word.split(mark).map(|piece| filled_in(piece, others)).collect();
+    Ok(pieces?.join(with))
 }
 
 /// A directory as the user names it; `~` is the home directory where the job runs, and so is what a relative one begins

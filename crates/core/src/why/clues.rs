@@ -47,7 +47,7 @@ struct Sign {
 /// The signs, telling ones before those that often follow from them at once.
 ///
 /// Sources: the messages of bash and dash, of glibc's `strerror` and its dynamic loader, of Python's and Node's
-/// exceptions, of Lmod and Environment Modules, of PyTorch, CUDA and llama.cpp, and of `slurmstepd`.
+/// exceptions, of Lmod and Environment Modules, of PyTorch, CUDA and llama.cpp, of a container engine (1.4), and of `slurmstepd`.
 #[rustfmt::skip]
 const SIGNS: &[Sign] = &[
     Sign {
@@ -139,6 +139,24 @@ const SIGNS: &[Sign] = &[
         ends: &[],
         meaning: "the program is not made for that machine",
         advice: "use a build for the nodes' processors, or choose other nodes with --constraint",
+    },
+    Sign {
+        parts: &["could not open image"],
+        ends: &[],
+        meaning: "the image of its container is not there, or is none",
+        advice: "bring it there with `towline image add`, or name another one with --image: a path must be one of the node's",
+    },
+    Sign {
+        parts: &["failed to get checksum for", "no default remote with", "while building sif"],
+        ends: &[],
+        meaning: "the image of its container could not be fetched",
+        advice: "bring it there beforehand with `towline image add`: nodes often reach no registry; or correct its name",
+    },
+    Sign {
+        parts: &["container creation failed"],
+        ends: &[],
+        meaning: "its container could not be made",
+        advice: "check what the line names: paths to be mounted must be there on the node",
     },
     Sign {
         parts: &["command not found", "executable file not found"],

@@ -148,7 +148,7 @@ fn advice(service: &Service, ending: &Ending, evidence: &Evidence, clue: Option<
     }
 }
 
-/// Whether the server answered the last ping, but with another status than a 2xx: it was there.
+/// Whether the server answered the last ping, but with a status that does not count: it was there.
 fn answered(service: &Service) -> bool {
     let echo = service.life.ping.as_ref().map(|ping| &ping.echo);
     matches!(echo, Some(Echo::Silent(what)) if far_end::status(what).is_some())
@@ -161,13 +161,13 @@ fn silence(service: &Service, ending: &Ending, evidence: &Evidence) -> String {
             "the server listens on the loopback interface of {host} only, out of reach: let it bind 0.0.0.0"
         ),
         Some(Place { listening: true, .. }) => {
-            let health = &service.spec.health;
+            let (health, counts) = (&service.spec.health, service.spec.ready.statuses());
             let said = match service.life.ping.as_ref().map(|ping| &ping.echo) {
                 Some(Echo::Silent(what) | Echo::NoRoute(what)) => format!(" (last: {what})"),
                 Some(Echo::Answered) | None => String::new(),
             };
             format!(
-                "nothing answered {health} with a 2xx{said}: name another path with --health, or more time with --grace"
+                "nothing answered {health} with {counts}{said}: name another path with --health, or more time with --grace"
             )
         }
         Some(_) | None => {

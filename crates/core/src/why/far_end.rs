@@ -34,7 +34,7 @@ pub enum Reach {
     NodeUnreachable,
     /// The node that the tunnel goes through does not let the user in.
     NodeRefuses,
-    /// The server answers with another HTTP status than a 2xx.
+    /// The server answers with an HTTP status that does not count.
     HttpError(u16),
     /// The server answers, and a header or the body of its answer says that it is not ready.
     NotReady,
@@ -239,7 +239,8 @@ fn silent(service: &Service, what: &str, at: &str, loopback: bool) -> FarEnd {
     let log = format!("look at its log with `towline logs {}`", service.spec.name);
     let (health, profile) = (&service.spec.health, &service.spec.profile);
     if let Some(status) = status(what) {
-        let text = format!("its server answers on {at}, but not with a 2xx: {what}");
+        let counts = service.spec.ready.statuses();
+        let text = format!("its server answers on {at}, but not with {counts}: {what}");
         let path = format!("if it has no path {health}, start it again with `--health PATH`");
         return FarEnd::new(Reach::HttpError(status), text).advise(match status {
             500.. => log,

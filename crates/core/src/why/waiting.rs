@@ -78,7 +78,7 @@ struct Server {
     advice: String,
 }
 
-/// A server that answers with another status than a 2xx is asked for the wrong path, or is still loading: many answer
+/// A server that answers with a status that does not count is asked for the wrong path, or is still loading: many answer
 /// so with a 5xx meanwhile. What a log says of one that is silent may have done it no harm.
 fn server(service: &Service, clue: Option<&Clue>) -> Server {
     let (name, health) = (&service.spec.name, &service.spec.health);
@@ -111,7 +111,8 @@ fn server(service: &Service, clue: Option<&Clue>) -> Server {
             return Server { told, outlook: Outlook::Waits, advice: wait() };
         }
     };
-    let told = format!("its server answers {health} with HTTP status {status}, where only a 2xx counts");
+    let counts = service.spec.ready.statuses();
+    let told = format!("its server answers {health} with HTTP status {status}, where only {counts} counts");
     let again = "stop it and start it again with `--health PATH`, a path that it answers with a 2xx";
     match status {
         500.. => Server {

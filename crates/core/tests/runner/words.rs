@@ -4,6 +4,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use towline_core::runner::{env_file, quote};
+use towline_core::spec::Secret;
 
 use crate::shell::{bash, locale, parts, spec, text, told};
 
@@ -99,6 +100,33 @@ proptest! {
         }
         prop_assert!(spec.check().is_err() && env_file(&spec).is_err() && quote(&nul).is_err());
     }
+}
+
+/// A key that its server reads from a file is in that file alone.
+#[test]
+fn a_key_lies_in_a_file_that_its_user_alone_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(&["serve".into(), "--key-file={secret-file}".into(), "{secret}".into()]);
+    spec.env.insert("KEY".into(), "hu'sh $(id)".into());
+    let plain = parts(&spec).0;
+    assert!(plain.contains("'--key-file={secret-file}'") && env_file(&spec).unwrap().contains("export KEY="));
+    spec.secret = Some(Secret { env: "KEY".into(), in_file: true });
+    std::fs::write(dir.path().join("env"), env_file(&spec).unwrap()).unwrap();
+    let script = parts(&spec).0
+        + "towline_path=$PATH\numask 022\n. \"$towline_dir/env\"\ntowline_keep_secret\ntowline_command\n"
+        + &print("towline_argv")
+        + "env -0\n";
+    let output = bash(&script, &[("TEST_DIR", dir.path().to_str().unwrap())]);
+    let told = told(&output);
+    let path = dir.path().join("secret");
+    assert_eq!(
+        told[..3],
+        ["serve".to_owned(), format!("--key-file={}", path.display()), "{secret}".to_owned()]
+    );
+    assert!(!told.iter().any(|text| text.contains("sh $(id)")), "{told:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "hu'sh $(id)\n");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 /// Names that bash has a meaning for are refused, or mean nothing after all.

@@ -5,7 +5,7 @@ use towline_core::job::Outcome;
 use crate::support::{assert_says, code, job_ended, log, why};
 
 /// A line as its program prints it, what it is taken for, and a word of the advice.
-const LINES: [(&str, &str, &str); 31] = [
+const LINES: [(&str, &str, &str); 34] = [
     ("ModuleNotFoundError: No module named 'vllm'", "a Python module is missing", "--setup"),
     ("ImportError: No module named torch", "a Python module is missing", "--setup"),
     ("/usr/bin/python3: No module named uvicorn", "a Python module is missing", "--setup"),
@@ -71,6 +71,24 @@ const LINES: [(&str, &str, &str); 31] = [
         "./serve: /lib/libm.so.6: version `GLIBC_2.38' not found (required by ./serve)",
         "a shared library is missing",
         "module load",
+    ),
+    (
+        "FATAL:   While checking container encryption: could not open image /images/a.sif: failed to retrieve path for \
+         /images/a.sif: lstat /images: no such file or directory",
+        "the image of its container is not there",
+        "towline image add",
+    ),
+    (
+        "FATAL:   Unable to handle docker://ghcr.io/x/y:1 uri: failed to get checksum for docker://ghcr.io/x/y:1: \
+         pinging container registry ghcr.io: dial tcp: network is unreachable",
+        "the image of its container could not be fetched",
+        "towline image add",
+    ),
+    (
+        "FATAL:   container creation failed: mount hook function failure: mount /nonesuch->/x error: while mounting \
+         /nonesuch: mount source /nonesuch doesn't exist",
+        "its container could not be made",
+        "mounted",
     ),
     ("bash: serve: command not found", "a command was not found", "PATH"),
     ("sh: 1: serve: not found", "a command was not found", "PATH"),

@@ -74,6 +74,13 @@ fn a_server_that_answers_with_another_status_is_said_to() {
     assert!(!missing.advice.contains("its path"), "the log is no cause: {}", missing.advice);
     assert_eq!(missing.outlook, Outlook::Blocked);
     let loading = told("503");
+    // Of a server whose own statuses count, these are told.
+    let mut choosy = at(Stage::Starting, running());
+    choosy.life.ping =
+        Some(PingRecord { at: ago(2), echo: Echo::Silent("HTTP status 404".into()), counted: true });
+    std::sync::Arc::make_mut(&mut choosy.spec).ready.status =
+        vec!["2xx".parse().unwrap(), "429".parse().unwrap()];
+    assert_says(&why(&choosy, &log("")).sentence, &["where only a 2xx or 429 counts"]);
     assert_says(&loading.sentence, &["HTTP status 503"]);
     assert_says(&loading.advice, &["wait: many servers answer so while they load", "`--health PATH`"]);
     assert_eq!(loading.outlook, Outlook::Waits);
