@@ -20,8 +20,28 @@ const ASK_PAUSE: Duration = Duration::from_millis(40);
 /// How often to look for processes that are left.
 const PASSES: usize = 8;
 
-/// Asks a job to end; when asked again long after, or if its shell is gone already, ends all its processes.
-pub(crate) fn cancel(dir: &ServiceDir, id: ServiceId, job: &JobId) -> Result<(), CancelError> {
+/// What a cancel has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// There is nothing more to do: the job ends what it has started, or there is none.
+    Done,
+    /// Whoever looked after a container that may be left is gone; a second cancel long after the first insists.
+    Left { insist: bool },
+}
+
+/// Whether the job's shell runs, as far as can be told.
+pub(crate) fn is_running(id: ServiceId, job: &JobId) -> bool {
+    JobKey::parse(job).is_some_and(|key| process::is_running(key, id).unwrap_or(true))
+}
+
+/// Asks a job to end; when asked again long after, or if its shell is gone already, ends all its processes. With
+/// `may_be_left` a container is left once the shell is gone.
+pub(crate) fn cancel(
+    dir: &ServiceDir,
+    id: ServiceId,
+    job: &JobId,
+    may_be_left: bool,
+) -> Result<Asked, CancelError> {
     let unreachable =
         |source: io::Error| CancelError::Unreachable { job: job.clone(), source: source.into() };
     let Some(key) = JobKey::parse(job) else {
@@ -29,11 +49,11 @@ pub(crate) fn cancel(dir: &ServiceDir, id: ServiceId, job: &JobId) -> Result<(),
     };
     // A service has one job, and its id may be all that there is to know it by: an unreadable record keeps nobody.
     if dir.job().is_ok_and(|record| record.is_some_and(|record| record.job != *job)) {
-        return Ok(());
+        return Ok(Asked::Done);
     }
     let running = process::is_running(key, id).map_err(unreachable)?;
-    if !running && !has_orphans(dir, id).map_err(unreachable)? {
-        return Ok(());
+    if !running && !may_be_left && !has_orphans(dir, id).map_err(unreachable)? {
+        return Ok(Asked::Done);
     }
     let since = dir.cancelled_for(job).ok().flatten();
     if since.is_none() {
@@ -41,9 +61,15 @@ pub(crate) fn cancel(dir: &ServiceDir, id: ServiceId, job: &JobId) -> Result<(),
         marked.map_err(|error| CancelError::Unreachable { job: job.clone(), source: error.into() })?;
     }
     if running && since.is_none_or(|since| since < INSIST_AFTER) {
-        return ask(key, id).map_err(unreachable);
+        return ask(key, id).map(|()| Asked::Done).map_err(unreachable);
     }
-    kill_all(running.then_some(key), id).map_err(unreachable)
+    let insist = since.is_some_and(|since| since >= INSIST_AFTER);
+    if may_be_left && !insist {
+        // Its processes are the engine's to ask; who follows it ends with it.
+        return Ok(Asked::Left { insist });
+    }
+    kill_all(running.then_some(key), id).map_err(unreachable)?;
+    Ok(if may_be_left { Asked::Left { insist } } else { Asked::Done })
 }
 
 /// Asks more than once: what the shell forks at the very moment may miss the signal, and so may bash itself then.

@@ -7,10 +7,13 @@ use towline_core::runner;
 use towline_core::spec::{ServiceSpec, SpecError};
 use towline_core::walltime::Walltime;
 
+use crate::container;
+
 /// Refuses what only a cluster could honour, rather than to leave it out silently.
 pub(crate) fn check(spec: &ServiceSpec) -> Result<(), SpecError> {
     spec.check()?;
     runner::env_file(spec)?;
+    container::check(spec)?;
     time_limit(spec)?;
     match first_of_a_cluster(&spec.resources) {
         Some(field) => {

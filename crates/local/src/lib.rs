@@ -7,6 +7,7 @@
 
 mod cancel;
 mod check;
+mod container;
 mod job;
 mod log;
 mod process;

@@ -14,6 +14,8 @@ use towline_core::service::Service;
 use towline_core::spec::{ServiceSpec, SpecError};
 use towline_core::why::Evidence;
 
+use crate::cancel::Asked;
+use crate::container::{self, Contained};
 use crate::job::JobKey;
 use crate::store::ServiceDir;
 use crate::{cancel, check, log, process, submit, survey};
@@ -72,15 +74,29 @@ impl Scheduler for LocalScheduler {
         let look_at_all = move || {
             looks.iter().map(|(dir, subject)| (subject.id, survey::look(dir, subject, deadline))).collect()
         };
-        let sightings =
+        let looked: Vec<(ServiceId, survey::Looked)> =
             spawn_blocking(look_at_all).await.map_err(|error| SurveyError::Unreachable(error.into()))?;
-        Ok(Survey { sightings })
+        Ok(Survey { sightings: survey::with_engines(looked).await })
     }
 
     async fn cancel(&self, id: ServiceId, job: &JobId) -> Result<(), CancelError> {
-        let (dir, asked) = (self.dir(id), job.clone());
-        let cancelled = spawn_blocking(move || cancel::cancel(&dir, id, &asked)).await;
-        cancelled.map_err(|error| CancelError::Unreachable { job: job.clone(), source: error.into() })?
+        let unreachable = |source: BoxError| CancelError::Unreachable { job: job.clone(), source };
+        let dir = self.dir(id);
+        let contained = container::contained(&dir).map_err(|error| unreachable(error.into()))?;
+        let engine = contained.and_then(|(contained, ended)| ended.is_none().then_some(contained.engine));
+        let mut may_be_left = engine.is_some();
+        if let Some(engine) = engine.as_deref().filter(|_| !cancel::is_running(id, job)) {
+            let is_up = container::is_up(engine, id).await;
+            may_be_left = is_up.map_err(|error| unreachable(error.into()))?;
+        }
+        let asked = job.clone();
+        let cancelled = spawn_blocking(move || cancel::cancel(&dir, id, &asked, may_be_left)).await;
+        match (cancelled.map_err(|error| unreachable(error.into()))??, engine) {
+            (Asked::Left { insist }, Some(engine)) => {
+                container::end(&engine, id, insist).await.map_err(|error| unreachable(error.into()))
+            }
+            (Asked::Left { .. } | Asked::Done, _) => Ok(()),
+        }
     }
 }
 
@@ -109,7 +125,15 @@ impl ServiceFiles for LocalScheduler {
 
     async fn remove(&self, id: ServiceId) -> Result<(), FilesError> {
         let dir = self.dir(id);
-        spawn_blocking(move || remove(&dir, id)).await.map_err(failed)?.map_err(FilesError::Failed)
+        let looked = dir.clone();
+        spawn_blocking(move || check_gone(&looked, id)).await.map_err(failed)?.map_err(FilesError::Failed)?;
+        // One that never was, or was removed, is not asked for.
+        if let Some((Contained { engine }, ended)) = container::contained(&dir).map_err(failed)?
+            && ended.is_none_or(|ended| ended.is_left)
+        {
+            container::forget(&engine, id).await.map_err(failed)?;
+        }
+        spawn_blocking(move || dir.remove()).await.map_err(failed)?.map_err(failed)
     }
 }
 
@@ -129,14 +153,14 @@ impl Inspector for LocalScheduler {
 }
 
 /// A directory is the only thing by which a job is found, so it stays as long as the job does.
-fn remove(dir: &ServiceDir, id: ServiceId) -> Result<(), BoxError> {
+fn check_gone(dir: &ServiceDir, id: ServiceId) -> Result<(), BoxError> {
     let job = dir.job().ok().flatten().and_then(|record| JobKey::parse(&record.job));
     if let Some(key) = job
         && process::is_running(key, id)?
     {
         return Err(format!("its job still runs as process {}", key.pid).into());
     }
-    Ok(dir.remove()?)
+    Ok(())
 }
 
 fn failed(error: impl Into<BoxError>) -> FilesError {

@@ -32,6 +32,8 @@ pub(crate) enum ReadError {
     Record(#[from] RecordError),
     #[error("failed to read the record job.id")]
     Job(#[source] serde_json::Error),
+    #[error("failed to read the record container.json")]
+    Container(#[source] serde_json::Error),
 }
 
 /// The directory of one service.
@@ -158,7 +160,7 @@ impl ServiceDir {
         self.path.join("lock")
     }
 
-    fn read(&self, name: &str) -> Result<Option<String>, FileError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, FileError> {
         match fs::read(self.path.join(name)) {
             Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

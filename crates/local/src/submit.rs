@@ -13,6 +13,7 @@ use towline_core::runner::{self, Runner, quote};
 use towline_core::spec::{ServiceSpec, SpecError};
 
 use crate::check::time_limit;
+use crate::container;
 use crate::process::MARK;
 use crate::store::ServiceDir;
 
@@ -40,7 +41,10 @@ pub(crate) fn script(dir: &ServiceDir, id: ServiceId, spec: &ServiceSpec) -> Res
         time_limit: limit,
     };
     let seconds = limit.map_or(0, |limit| limit.as_secs());
-    let body = runner::render(spec, &runner)?;
+    let body = match &spec.container {
+        Some(config) => runner::render(&container::derived(dir.path(), id, spec, config)?, &runner)?,
+        None => runner::render(spec, &runner)?,
+    };
     Ok(format!(
         "#!/bin/bash\n# A service on this machine, started as `setsid bash {path}/job.sh`.\n\
          towline_this_dir={path}\ntowline_this_limit={seconds}\n\n{PREAMBLE}{body}"
@@ -50,6 +54,7 @@ pub(crate) fn script(dir: &ServiceDir, id: ServiceId, spec: &ServiceSpec) -> Res
 /// Starts the job of a service, or finds the one that was started before.
 pub(crate) async fn submit(dir: ServiceDir, id: ServiceId, spec: ServiceSpec) -> Result<JobId, SubmitError> {
     let deadline = Instant::now() + PATIENCE;
+    let config = spec.container.clone();
     let prepared = {
         let dir = dir.clone();
         tokio::task::spawn_blocking(move || prepare(&dir, id, &spec, deadline)).await
@@ -58,6 +63,9 @@ pub(crate) async fn submit(dir: ServiceDir, id: ServiceId, spec: ServiceSpec) ->
         Prepared::Started(job) => return Ok(job),
         Prepared::Ready(files) => files,
     };
+    if let Some(config) = config {
+        container::ready(&config).await.map_err(|words| SubmitError::Refused { words })?;
+    }
     let child = launch(&dir, files).map_err(not_sent)?;
     told_id(&dir, child, deadline).await
 }
@@ -81,7 +89,10 @@ fn prepare(
     deadline: Instant,
 ) -> Result<Prepared, SubmitError> {
     let script = script(dir, id, spec)?;
-    let env = runner::env_file(spec)?;
+    let env = match &spec.container {
+        Some(config) => runner::env_file(&container::derived(dir.path(), id, spec, config)?)?,
+        None => runner::env_file(spec)?,
+    };
     dir.create().map_err(not_sent)?;
     let lock = dir.open_lock().map_err(not_sent)?;
     loop {
@@ -99,6 +110,11 @@ fn prepare(
     }
     if let Some(record) = dir.job().map_err(|error| SubmitError::Unclear(Box::new(error)))? {
         return Ok(Prepared::Started(record.job));
+    }
+    if let Some(config) = &spec.container {
+        for (name, text) in container::files(spec, config) {
+            dir.write(name, &text).map_err(not_sent)?;
+        }
     }
     dir.write("env", &env).map_err(not_sent)?;
     dir.write("job.sh", &script).map_err(not_sent)?;

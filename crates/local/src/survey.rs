@@ -1,5 +1,7 @@
 //! Looking at one job.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use towline_core::ports::Subject;
 use towline_core::runner::PublishedExit;
 use towline_core::time::Timestamp;
 
+use crate::container::{self, Answer, Contained, Ended};
 use crate::job::{JobKey, JobRecord};
 use crate::process;
 use crate::store::{ReadError, ServiceDir};
@@ -20,11 +23,47 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Says what is known of a subject; whatever cannot be read harms it alone. A job that is being started is waited for
 /// until `deadline`.
-pub(crate) fn look(dir: &ServiceDir, subject: &Subject, deadline: Instant) -> Sighting {
+pub(crate) fn look(dir: &ServiceDir, subject: &Subject, deadline: Instant) -> Looked {
     let at = process::uptime().map(|uptime| Timestamp::from_micros(0).plus(uptime));
     let sighting =
         try_look(dir, subject, deadline).unwrap_or_else(|error| Sighting::unseen(error_chain(&error)));
-    Sighting { at, ..sighting }
+    let sighting = Sighting { at, ..sighting };
+    match container::contained(dir) {
+        Ok(contained) => Looked { sighting, contained },
+        Err(error) => {
+            Looked { sighting: Sighting { at, ..Sighting::unseen(error_chain(&error)) }, contained: None }
+        }
+    }
+}
+
+/// What is seen of a service's job, and the container that it looks after.
+pub(crate) struct Looked {
+    sighting: Sighting,
+    contained: Option<(Contained, Option<Ended>)>,
+}
+
+/// Asks the engines of those services that run in containers, each engine once for all of them, and joins what it says
+/// with what was seen before.
+pub(crate) async fn with_engines(looked: Vec<(ServiceId, Looked)>) -> BTreeMap<ServiceId, Sighting> {
+    let mut answers: BTreeMap<String, Answer> = BTreeMap::new();
+    let mut sightings = BTreeMap::new();
+    for (id, Looked { sighting, contained }) in looked {
+        let joined = match contained {
+            Some((Contained { engine }, ended)) => {
+                let answer = match answers.entry(engine) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let answer = container::ask_all(new.key()).await;
+                        new.insert(answer)
+                    }
+                };
+                container::verdict(sighting, id, ended, answer)
+            }
+            None => sighting,
+        };
+        sightings.insert(id, joined);
+    }
+    sightings
 }
 
 fn try_look(dir: &ServiceDir, subject: &Subject, deadline: Instant) -> Result<Sighting, ReadError> {

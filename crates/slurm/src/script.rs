@@ -1,6 +1,7 @@
 //! The batch script: what a service's job runs.
 
 use towline_core::id::ServiceId;
+use towline_core::resources::Resources;
 use towline_core::runner::{self, Runner};
 use towline_core::spec::{ServiceSpec, SpecError};
 
@@ -51,6 +52,7 @@ pub fn render(id: ServiceId, spec: &ServiceSpec, home: &Home) -> Result<String, 
         same_host: false,
         time_limit: None,
     };
+    refuse_container(spec)?;
     let mut text = head(id, spec)?;
     text.push_str(&runner::render(spec, &run)?);
     Ok(text)
@@ -60,7 +62,24 @@ pub fn render(id: ServiceId, spec: &ServiceSpec, home: &Home) -> Result<String, 
 pub(crate) fn check(spec: &ServiceSpec) -> Result<(), SpecError> {
     directives::options(&spec.resources)?;
     env_file(spec)?;
-    spec.check()
+    spec.check()?;
+    refuse_container(spec)
+}
+
+/// A container that an adapter has to look after has nobody to do so in a job.
+fn refuse_container(spec: &ServiceSpec) -> Result<(), SpecError> {
+    let Some(container) = &spec.container else { return Ok(()) };
+    let problem = format!("{} runs on this machine alone, not in a job of a cluster", container.engine);
+    Err(SpecError::new("container", problem))
+}
+
+/// The options of `sbatch` for what is asked for, each as a line of a batch script has it after `#SBATCH `: for jobs that are no
+/// service.
+///
+/// # Errors
+/// The first value that `sbatch` could not take.
+pub fn options(resources: &Resources) -> Result<Vec<String>, SpecError> {
+    directives::options(resources)
 }
 
 /// The file `env` that the script reads: the spec's environment as shell lines. It may hold secrets.

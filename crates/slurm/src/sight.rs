@@ -10,7 +10,7 @@ use crate::parse::records::{Records, RunOf};
 use crate::parse::sacct::AccountingRow;
 use crate::parse::squeue::QueueRow;
 use crate::parse::table::Table;
-use crate::state::{Source, Standing, by_whom, exit_status, standing};
+use crate::state::{Source, Standing, by_whom, exit_status, standing, whole_exit};
 
 /// Judges what `answer` tells of `subject`. The queue comes first: it knows of an end or a requeue before
 /// accounting does. Only if both answered and neither knows the job is it absent.
@@ -95,7 +95,7 @@ fn from_queue(row: &QueueRow, accounted: Option<&AccountingRow>, records: Option
     let state = match standing {
         // The queue does not print exit codes; of a failure one wants to know it.
         Standing::Ended(outcome @ Outcome::Failed) => {
-            let told = accounted.and_then(|row| exit_status(&row.exit, outcome));
+            let told = whole_exit(accounted.and_then(|row| exit_status(&row.exit, outcome)), exit);
             let own = exit.filter(|exit| exit.code != 0 || exit.signal.is_some());
             standing
                 .state(told.filter(|exit| exit.code != 0 || exit.signal.is_some()).or(own), reason.clone())
@@ -144,9 +144,11 @@ fn from_accounting(subject: &Subject, row: &AccountingRow, records: Option<&Reco
     };
     let run = RunOf { job: &row.job, start: row.start };
     let reason = by_whom(&row.word);
+    let exit = records.and_then(|records| records.exit(run));
+    let told = whole_exit(exit_status(&row.exit, outcome), exit);
     let report = JobReport {
         id: row.job.clone(),
-        state: Standing::Ended(outcome).state(exit_status(&row.exit, outcome), reason.clone()),
+        state: Standing::Ended(outcome).state(told, reason.clone()),
         word: row.word.clone(),
         node: row.host.clone(),
         reason,
@@ -154,7 +156,6 @@ fn from_accounting(subject: &Subject, row: &AccountingRow, records: Option<&Reco
         time_left: None,
         run: row.start.and_then(|start| u64::try_from(start).ok()),
     };
-    let exit = records.and_then(|records| records.exit(run));
     Sighting { sight: Sight::Seen(report), place: None, exit, at: None }
 }
 

@@ -100,6 +100,17 @@ pub(crate) fn exit_status(text: &str, outcome: Outcome) -> Option<ExitStatus> {
     }
 }
 
+/// What accounting says of an end, or what the job said of it itself if that is the same.
+///
+/// Of an exit code of 128 and more `sacct` prints what it exceeds 128 by, without a signal: `127:0` of 255 and `9:0` of 137
+/// (seen on 22.05).
+pub(crate) fn whole_exit(accounted: Option<ExitStatus>, own: Option<ExitStatus>) -> Option<ExitStatus> {
+    let is_the_same = |accounted: ExitStatus, own: ExitStatus| {
+        accounted.signal.is_none() && accounted.code.checked_add(128) == Some(own.code)
+    };
+    own.filter(|own| accounted.is_some_and(|accounted| is_the_same(accounted, *own))).or(accounted)
+}
+
 /// Who cancelled the job, from accounting's `CANCELLED by 1000`.
 pub(crate) fn by_whom(word: &str) -> Option<String> {
     let uid = word.strip_prefix("CANCELLED by ")?;
@@ -197,5 +208,21 @@ mod tests {
         for bad in ["", ":", "3", "a:b", "300:0", "-1:0"] {
             assert_eq!(exit_status(bad, Outcome::Failed), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_code_that_accounting_cuts_is_the_job_s_own() {
+        let exit = |code, signal| Some(ExitStatus { code, signal });
+        assert_eq!(whole_exit(exit(127, None), exit(255, None)), exit(255, None));
+        assert_eq!(whole_exit(exit(11, None), exit(139, Some(11))), exit(139, Some(11)));
+        for other in [exit(127, None), exit(4, None), None] {
+            assert_eq!(whole_exit(exit(127, None), other), exit(127, None), "it says something else");
+        }
+        assert_eq!(
+            whole_exit(exit(0, Some(9)), exit(128, None)),
+            exit(0, Some(9)),
+            "it was the scheduler's signal"
+        );
+        assert_eq!(whole_exit(None, exit(255, None)), None);
     }
 }
