@@ -4,28 +4,28 @@
 //! The container shares network, process ids and environment with its host, so that the port, the mark by which the runner
 //! knows its processes, and what is in the environment, secrets too, are the same inside.
 
-/// A mount, its parameters filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bound {
-    /// On the host.
-    pub(crate) source: String,
-    /// In the container.
-    pub(crate) target: String,
-    /// Whether it can only be read there.
-    pub(crate) read_only: bool,
-}
+use towline_core::container::{ContainerConfig, Mount};
+use towline_core::runner::SECRET_FILE;
 
-/// The words that run `command` in `image`. `gpus` shows the host's NVIDIA GPUs inside.
-pub(crate) fn command(image: &str, mounts: &[Bound], gpus: bool, command: Vec<String>) -> Vec<String> {
+/// The words that run `command` in a container; with `secret_file` the file of the service's key is seen inside.
+pub(crate) fn command(config: &ContainerConfig, secret_file: bool, command: Vec<String>) -> Vec<String> {
     let mut words = vec!["apptainer".to_owned(), "exec".to_owned()];
-    if gpus {
+    if config.gpus.is_some() {
         words.push("--nv".to_owned());
     }
-    for mount in mounts {
+    // Its value, which other engines take, is none of Apptainer's.
+    if config.user_namespace.is_some() {
+        words.push("--userns".to_owned());
+    }
+    if let Some(workdir) = &config.workdir {
+        words.extend(["--pwd".to_owned(), workdir.clone()]);
+    }
+    let of_secret = Mount { source: SECRET_FILE.into(), target: SECRET_FILE.into(), read_only: true };
+    for mount in config.mounts.iter().chain(secret_file.then_some(&of_secret)) {
         words.push("--mount".to_owned());
         words.push(spec(mount));
     }
-    words.push(image.to_owned());
+    words.push(config.image.clone());
     words.extend(command);
     words
 }
@@ -45,7 +45,7 @@ pub(crate) fn with_links(path: &str) -> String {
 
 /// A mount as `--mount` takes it: one record of comma-separated values, each `key=value`, in which a comma or a quote needs
 /// quotes around the whole field. `--bind` has no quotes, so that no path with a comma or a colon would do there.
-fn spec(mount: &Bound) -> String {
+fn spec(mount: &Mount) -> String {
     let mut fields =
         vec!["type=bind".to_owned(), field("source", &mount.source), field("destination", &mount.target)];
     if mount.read_only {
@@ -55,7 +55,8 @@ fn spec(mount: &Bound) -> String {
 }
 
 fn field(key: &str, value: &str) -> String {
-    match value.contains([',', '"']) {
+    // What the runner fills in may hold a comma too.
+    match value.contains([',', '"', '{']) {
         true => format!("\"{key}={}\"", value.replace('"', "\"\"")),
         false => format!("{key}={value}"),
     }
@@ -63,11 +64,13 @@ fn field(key: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use towline_core::container::Gpus;
+
     use super::*;
 
     #[test]
     fn a_path_stays_one_path() {
-        let bound = |source: &str, read_only| Bound { source: source.into(), target: "/m".into(), read_only };
+        let bound = |source: &str, read_only| Mount { source: source.into(), target: "/m".into(), read_only };
         assert_eq!(spec(&bound("/a", true)), "type=bind,source=/a,destination=/m,ro");
         assert_eq!(spec(&bound("/a:b c", false)), "type=bind,source=/a:b c,destination=/m");
         assert_eq!(spec(&bound("/a,\"b", false)), "type=bind,\"source=/a,\"\"b\",destination=/m");
@@ -75,8 +78,11 @@ mod tests {
 
     #[test]
     fn gpus_are_shown_where_they_are_asked_for() {
-        let words = |gpus| command("x.sif", &[], gpus, vec!["serve".into(), "{port}".into()]);
-        assert_eq!(words(true), ["apptainer", "exec", "--nv", "x.sif", "serve", "{port}"]);
-        assert_eq!(words(false), ["apptainer", "exec", "x.sif", "serve", "{port}"]);
+        let words = |gpus| {
+            let config = ContainerConfig { gpus, ..ContainerConfig::new("apptainer", "x.sif") };
+            command(&config, false, vec!["serve".into(), "{port}".into()])
+        };
+        assert_eq!(words(Some(Gpus::Available)), ["apptainer", "exec", "--nv", "x.sif", "serve", "{port}"]);
+        assert_eq!(words(None), ["apptainer", "exec", "x.sif", "serve", "{port}"]);
     }
 }

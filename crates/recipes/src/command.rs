@@ -1,5 +1,7 @@
 //! The parts of a command, and lines of shell that are there or not.
 
+use std::ops::Range;
+
 use crate::scope::Scope;
 use crate::template::Template;
 
@@ -13,7 +15,7 @@ pub enum Part {
     /// Words that are there when a parameter is set (and true, if it is a truth value).
     When {
         /// The parameter.
-        when: String,
+        when: Condition,
         /// The words.
         words: Vec<Template>,
     },
@@ -40,10 +42,25 @@ impl Part {
         match self {
             Self::Word(word) => word.words(scope),
             Self::Group(words) => Some(all(words).unwrap_or_default()),
-            Self::When { when, words } if scope.holds(when) => all(words),
+            Self::When { when, words } if when.holds(scope) => all(words),
             Self::When { .. } => Some(Vec::new()),
             Self::Extra => Some(extra.to_vec()),
         }
+    }
+}
+
+/// The parameter that must be set, and true if it is a truth value, for something to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Its name.
+    pub name: String,
+    /// Where it stands in the text of its recipe.
+    pub(crate) at: Range<usize>,
+}
+
+impl Condition {
+    pub(crate) fn holds(&self, scope: &Scope) -> bool {
+        scope.holds(&self.name)
     }
 }
 
@@ -52,7 +69,7 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// The parameter that must be set for it to be there.
-    pub when: Option<String>,
+    pub when: Option<Condition>,
     /// The line.
     pub line: String,
 }

@@ -22,7 +22,9 @@
 mod apptainer;
 mod built_in;
 mod command;
+mod contain;
 mod gpus;
+mod job;
 mod parameter;
 mod problem;
 mod read;
@@ -30,16 +32,19 @@ mod recipe;
 mod request;
 mod resolve;
 mod scope;
+mod snapshot;
 mod suggest;
 mod template;
 
 pub use built_in::{BUILT_IN, BuiltIn, EXAMPLE};
-pub use command::{Line, Part};
+pub use command::{Condition, Line, Part};
+pub use contain::contain;
 pub use parameter::{Kind, Parameter, Pattern, Value};
 pub use problem::{BadRecipe, Problem};
 pub use recipe::{Container, Model, Mount, Port, Provider, Recipe, Run, Secret, check_name};
-pub use request::{Around, Containing, Request, SecretValue};
+pub use request::{Around, ContainerOptions, Containing, Key, Request, SecretValue};
 pub use resolve::ResolveError;
+pub use snapshot::{Snapshot, Stageable};
 pub use suggest::nearest;
 pub use template::Template;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use towline_core::ready::Ready;
 use towline_core::resources::Resources;
 
-use crate::command::{Line, Part};
+use crate::command::{Condition, Line, Part};
 use crate::parameter::{Kind, Parameter};
 use crate::problem::BadRecipe;
 use crate::template::Template;
@@ -98,6 +98,10 @@ pub struct Model {
     pub help: String,
     /// Whether it must be given.
     pub required: bool,
+    /// The parameter that tells the server the name of a model which it is given as a directory, because it lies there already.
+    pub served: Option<String>,
+    /// The parameter that tells the server the cache of Hugging Face in which a model lies.
+    pub hub: Option<String>,
 }
 
 /// What one variant of a recipe runs.
@@ -135,19 +139,19 @@ impl Run {
     }
 
     /// Every condition in it.
-    pub(crate) fn conditions(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let words = self.command.iter().filter_map(|part| match part {
-            Part::When { when, .. } => Some(when.as_str()),
+            Part::When { when, .. } => Some(when),
             Part::Word(_) | Part::Group(_) | Part::Extra => None,
         });
         let lines = self.setup.iter().chain(self.container.iter().flat_map(|container| &container.setup));
-        words.chain(lines.filter_map(|line| line.when.as_deref()))
+        words.chain(lines.filter_map(|line| line.when.as_ref()))
     }
 
     /// Whether a placeholder stands anywhere in it.
     pub(crate) fn mentions(&self, name: &str) -> bool {
         self.templates().any(|template| template.names().any(|known| known == name))
-            || self.conditions().any(|known| known == name)
+            || self.conditions().any(|known| known.name == name)
     }
 
     /// Whether its command takes the arguments after `--`.
@@ -183,8 +187,10 @@ impl Port {
 /// A key by which a server knows its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// The variable of the environment by which the server gets it.
+    /// The variable that holds it.
     pub env: String,
+    /// Whether the server reads it from a file, whose path stands for `{secret-file}`, and not from that variable.
+    pub in_file: bool,
     /// What it is for, in a line.
     pub help: String,
 }
@@ -196,6 +202,8 @@ pub struct Container {
     pub default: Option<Provider>,
     /// The image for each engine.
     pub images: BTreeMap<Provider, String>,
+    /// The program in these images, instead of the first word of the command; `None` if it is found by that.
+    pub program: Option<String>,
     /// What of its host it sees besides what the engine shows by itself.
     pub mounts: Vec<Mount>,
     /// Lines of shell before the engine is called, on the host.
@@ -218,22 +226,47 @@ pub struct Mount {
 pub enum Provider {
     /// Apptainer: a container is a plain process of the user's.
     Apptainer,
+    /// Docker: a daemon has the containers. On this machine alone.
+    Docker,
+    /// Podman: containers without a daemon. On this machine alone.
+    Podman,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Apptainer];
+    pub const ALL: [Self; 3] = [Self::Apptainer, Self::Docker, Self::Podman];
 
     /// Its name in recipes, and of its program.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Apptainer => "apptainer",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+
+    /// Whether its program runs containers by itself, as a plain command does; else an adapter has to look after them.
+    pub const fn is_plain(self) -> bool {
+        match self {
+            Self::Apptainer => true,
+            Self::Docker | Self::Podman => false,
         }
     }
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|provider| provider.as_str() == name)
+    }
+}
+
+impl Container {
+    /// The image for an engine. Podman takes Docker's if there is none of its own.
+    pub fn image(&self, provider: Provider) -> Option<&str> {
+        let others = match provider {
+            Provider::Podman => self.images.get(&Provider::Docker),
+            Provider::Apptainer | Provider::Docker => None,
+        };
+        self.images.get(&provider).or(others).map(String::as_str)
     }
 }
 

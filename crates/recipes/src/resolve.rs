@@ -1,17 +1,17 @@
 //! From a recipe and what is asked of it to the spec of a service.
 
 use towline_core::ready::Ready;
-use towline_core::resources::Resources;
-use towline_core::runner::check_variable;
-use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, ServiceSpec, SpecError};
+use towline_core::runner::{SECRET_FILE, check_variable};
+use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH, Secret, ServiceSpec, SpecError};
 
-use crate::apptainer::{self, Bound};
-use crate::command::Line;
+use crate::contain::{Contained, contain};
 use crate::gpus;
+use crate::job::filled_up;
 use crate::parameter::{Kind, Parameter, Value, check_path};
-use crate::recipe::{Container, Provider, Recipe, Run};
-use crate::request::{Containing, Request};
-use crate::scope::Scope;
+use crate::recipe::{Recipe, Run};
+use crate::request::{Key, Request, SecretValue};
+use crate::scope::{SECRET, Scope};
+use crate::snapshot::{Stageable, way};
 use crate::suggest::nearest;
 
 /// Why a recipe makes no service of what is asked of it.
@@ -68,17 +68,29 @@ impl Recipe {
     /// # Errors
     /// The first thing that is wrong with the request. A spec that is returned passes [`ServiceSpec::check`].
     pub fn resolve(&self, request: &Request) -> Result<ServiceSpec, ResolveError> {
-        let given = self.given(request)?;
+        let mut scope = self.given(request)?;
+        let chosen = self.chosen(request, &scope)?;
+        chosen.check_parameters()?;
+        chosen.set_model(&mut scope)?;
+        chosen.spec(scope)
+    }
+
+    /// What of a request may lie where the service runs already: nothing of one that is wrong.
+    pub fn stageable(&self, request: &Request) -> Stageable {
+        let Ok(scope) = self.given(request) else { return Stageable::default() };
+        let Ok(chosen) = self.chosen(request, &scope) else { return Stageable::default() };
+        let has_way = self.model.as_ref().is_some_and(|model| way(model, chosen.run).is_some());
+        let model = request.model.clone().filter(|model| has_way && !is_path(model));
+        Stageable { model, image: chosen.stageable_image() }
+    }
+
+    fn chosen<'a>(&'a self, request: &'a Request, given: &Scope) -> Result<Chosen<'a>, ResolveError> {
         let variant = match self.selector().and_then(|selector| given.get(&selector.name)) {
             Some(Value::Text(name)) => name.clone(),
             _ => String::new(),
         };
         let run = self.runs.get(&variant).ok_or_else(|| self.missing_selector())?;
-        let chosen = Chosen { recipe: self, variant: &variant, run, request };
-        chosen.check_parameters()?;
-        let mut scope = given;
-        chosen.set_model(&mut scope)?;
-        chosen.spec(scope)
+        Ok(Chosen { recipe: self, variant, run, request })
     }
 
     /// All parameters that are set, by name.
@@ -116,16 +128,20 @@ fn read(parameter: &Parameter, texts: &[String]) -> Result<Value, ResolveError> 
         .map_err(|problem| bad(&format!("--{}", parameter.name), &texts.join(" "), problem))
 }
 
-fn bad(name: &str, value: &str, problem: impl Into<String>) -> ResolveError {
+pub(crate) fn bad(name: &str, value: &str, problem: impl Into<String>) -> ResolveError {
     ResolveError::Bad { name: name.to_owned(), value: value.to_owned(), problem: problem.into() }
 }
 
+fn is_path(model: &str) -> bool {
+    ["/", "./", "../", "~"].iter().any(|start| model.starts_with(start))
+}
+
 /// A recipe with the variant that was chosen.
-struct Chosen<'a> {
-    recipe: &'a Recipe,
-    variant: &'a str,
-    run: &'a Run,
-    request: &'a Request,
+pub(crate) struct Chosen<'a> {
+    pub(crate) recipe: &'a Recipe,
+    variant: String,
+    pub(crate) run: &'a Run,
+    pub(crate) request: &'a Request,
 }
 
 impl Chosen<'_> {
@@ -138,14 +154,14 @@ impl Chosen<'_> {
         }
     }
 
-    fn unwanted(&self, what: impl Into<String>) -> ResolveError {
+    pub(crate) fn unwanted(&self, what: impl Into<String>) -> ResolveError {
         ResolveError::Unwanted { whom: self.whom(), what: what.into() }
     }
 
     fn check_parameters(&self) -> Result<(), ResolveError> {
         for parameter in &self.recipe.parameters {
             let given = self.request.values.get(&parameter.name).is_some_and(|texts| !texts.is_empty());
-            let applies = parameter.only.is_empty() || parameter.only.iter().any(|name| name == self.variant);
+            let applies = parameter.only.is_empty() || parameter.only.contains(&self.variant);
             if given && !applies {
                 return Err(self.unwanted(format!("--{}", parameter.name)));
             }
@@ -158,7 +174,7 @@ impl Chosen<'_> {
         if !self.request.extra.is_empty() && !self.run.takes_extra() {
             return Err(self.unwanted("arguments after --"));
         }
-        if self.request.secret.is_some() && self.run.secret.is_none() {
+        if matches!(self.request.key, Key::Given(_)) && self.run.secret.is_none() {
             return Err(self.unwanted("key"));
         }
         Ok(())
@@ -186,8 +202,7 @@ impl Chosen<'_> {
             return Err(self.unwanted(format!("model ({model})")));
         }
         let [either, by_name, by_path] = self.run.model_forms();
-        let is_path =
-            ["/", "./", "../"].iter().any(|start| model.starts_with(start)) || model.starts_with('~');
+        let is_path = is_path(model);
         let (form, taken) = if is_path { ("model-path", by_path) } else { ("model-name", by_name) };
         let checked = if is_path { check_path(model) } else { check_model_name(model) };
         checked.map_err(|problem| bad("model", model, problem))?;
@@ -203,6 +218,10 @@ impl Chosen<'_> {
         }
         scope.set("model", Value::Text(model.clone()));
         scope.set(form, Value::Text(model.clone()));
+        let way = self.recipe.model.as_ref().and_then(|known| way(known, self.run));
+        if let (Some(snapshot), Some(way), false) = (&self.request.snapshot, way, is_path) {
+            snapshot.set(way, model, scope);
+        }
         Ok(())
     }
 
@@ -221,7 +240,16 @@ impl Chosen<'_> {
         set("gpus", gpus);
         set("extra", Some(self.request.extra.len() as u64).filter(|count| *count > 0));
         set("cpus", resources.cpus.map(u64::from));
-        let (command, lines) = self.command(&scope, gpus.is_some())?;
+        let key = self.key()?;
+        if key.as_ref().is_some_and(|(secret, _)| secret.in_file) {
+            scope.set(SECRET, Value::Text(SECRET_FILE.to_owned()));
+        }
+        let contained = self.contained(&scope, gpus.is_some())?;
+        let mut command = self.words(&scope)?;
+        let lines = match &contained {
+            Some(contained) => contained.prepare(&mut command),
+            None => &self.run.setup,
+        };
         for name in around.env.keys() {
             check_variable(name).map_err(|error| bad("variable", name, error.problem))?;
         }
@@ -230,10 +258,11 @@ impl Chosen<'_> {
         let theirs = around.env.iter().filter(|(name, _)| !env.contains_key(*name) || !typed(name));
         let theirs: Vec<_> = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
         env.extend(theirs);
-        if let (Some(secret), Some(value)) = (&self.run.secret, &self.request.secret) {
-            env.insert(secret.env.clone(), value.0.clone());
-        }
-        let lines = lines.iter().filter(|line| line.when.as_deref().is_none_or(|when| scope.holds(when)));
+        let secret = key.map(|(secret, key)| {
+            env.insert(secret.env.clone(), key);
+            Secret { env: secret.env.clone(), in_file: secret.in_file }
+        });
+        let lines = lines.iter().filter(|line| line.when.as_ref().is_none_or(|when| when.holds(&scope)));
         let setup = around.setup.iter().cloned().chain(lines.map(|line| line.line.clone())).collect();
         let health = around.health.clone().or_else(|| self.run.health.clone());
         // Who names another path asks for its status alone.
@@ -244,7 +273,9 @@ impl Chosen<'_> {
             command,
             setup,
             env,
+            secret,
             chdir: around.chdir.clone(),
+            container: None,
             bind: around.bind,
             health: health.unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
             ready,
@@ -252,7 +283,25 @@ impl Chosen<'_> {
             resources,
         };
         spec.check()?;
-        Ok(spec)
+        match contained {
+            Some(Contained { provider, config, .. }) => Ok(contain(spec, provider, config)?),
+            None => Ok(spec),
+        }
+    }
+
+    /// The key that clients must send, and how the server gets it.
+    fn key(&self) -> Result<Option<(&crate::recipe::Secret, String)>, ResolveError> {
+        let Some(secret) = &self.run.secret else { return Ok(None) };
+        let said = self.request.around.env.get(&secret.env);
+        let key = match (&self.request.key, said) {
+            (Key::Given(key), _) | (Key::IfTaken(key), None) => key.clone(),
+            (Key::None, None) => return Ok(None),
+            // An empty variable is how one says that there is to be none.
+            (Key::None | Key::IfTaken(_), Some(key)) if key.is_empty() => return Ok(None),
+            (Key::None | Key::IfTaken(_), Some(key)) => SecretValue::new(key.as_str())
+                .map_err(|what| SpecError::new("secret", format!("{}: {what}", secret.env)))?,
+        };
+        Ok(Some((secret, key.text().to_owned())))
     }
 
     fn env(&self, scope: &Scope) -> std::collections::BTreeMap<String, String> {
@@ -266,86 +315,13 @@ impl Chosen<'_> {
         self.run.env.iter().any(|(name, value)| name == variable && value.names().any(given))
     }
 
-    /// The command as it is run, in a container or not, and the lines of shell before it.
-    fn command(&self, scope: &Scope, gpus: bool) -> Result<(Vec<String>, &[Line]), ResolveError> {
-        let words = self.words(scope)?;
-        let Some((provider, container)) = self.container()? else {
-            return match self.request.image {
-                Some(_) => Err(self.unwanted("--image without a container")),
-                None => Ok((words, &self.run.setup)),
-            };
-        };
-        let Some(image) = self.request.image.as_ref().or_else(|| container.images.get(&provider)) else {
-            let what = format!("--image, since it names none for {provider}");
-            return Err(ResolveError::Missing { recipe: self.recipe.name.clone(), what });
-        };
-        check_image(image).map_err(|problem| bad("--image", image, problem))?;
-        let mut mounts = Vec::new();
-        for mount in &container.mounts {
-            let (Some(source), Some(target)) = (mount.source.text(scope), mount.target.text(scope)) else {
-                continue;
-            };
-            let whole = |path: &str| path.starts_with('/') && !path.contains(['\n', '\0']);
-            if let Some(path) = [&source, &target].into_iter().find(|path| !whole(path)) {
-                return Err(bad("mount", path, "in a container a path has to begin with /"));
-            }
-            let of_model = mount.source.only_name() == Some("model-path") && source == target;
-            let source = if of_model { apptainer::with_links(&source) } else { source };
-            let target = if of_model { source.clone() } else { target };
-            mounts.push(Bound { source, target, read_only: mount.read_only });
-        }
-        // No scheduler says which GPUs there are; without any, Apptainer warns and goes on.
-        let gpus = gpus || !self.request.job_options && gpus::count(&self.run.job).is_some();
-        match provider {
-            Provider::Apptainer => Ok((apptainer::command(image, &mounts, gpus, words), &container.setup)),
-        }
-    }
-
-    fn container(&self) -> Result<Option<(Provider, &Container)>, ResolveError> {
-        let container = self.run.container.as_ref();
-        match (self.request.container, container) {
-            (Containing::Bare, _) | (Containing::AsRecipe, None) => Ok(None),
-            (Containing::AsRecipe, Some(container)) => Ok(container.default.map(|it| (it, container))),
-            (Containing::In(provider), Some(container)) => Ok(Some((provider, container))),
-            (Containing::In(_), None) => Err(self.unwanted("container")),
-        }
-    }
-
-    fn words(&self, scope: &Scope) -> Result<Vec<String>, ResolveError> {
+    pub(crate) fn words(&self, scope: &Scope) -> Result<Vec<String>, ResolveError> {
         let words = self.run.command.iter().map(|part| part.words(scope, &self.request.extra));
         let words: Option<Vec<Vec<String>>> = words.collect();
         // A recipe is refused in which a word may be missing; what is left is a model that was not given.
         let missing =
             || ResolveError::Missing { recipe: self.recipe.name.clone(), what: "a model".to_owned() };
         Ok(words.ok_or_else(missing)?.concat())
-    }
-}
-
-/// What is asked for, with the fields that are unset from `defaults`.
-pub(crate) fn filled_up(asked: &Resources, defaults: &Resources) -> Resources {
-    let text = |asked: &Option<String>, default: &Option<String>| asked.clone().or_else(|| default.clone());
-    // Of the two notations for GPUs the one that was used replaces the other.
-    let has_gpus = asked.gpus.is_some() || asked.gres.as_deref().is_some_and(gpus::are_in);
-    let unless_gpus = |default: &Option<String>| if has_gpus { None } else { default.clone() };
-    // How one says that there are to be none, which is not the same as saying nothing.
-    let gpus = asked.gpus.clone().filter(|gpus| gpus != "0");
-    Resources {
-        time: text(&asked.time, &defaults.time),
-        mem: text(&asked.mem, &defaults.mem),
-        cpus: asked.cpus.or(defaults.cpus),
-        gpus: gpus.or_else(|| unless_gpus(&defaults.gpus)),
-        gres: asked.gres.clone().or_else(|| unless_gpus(&defaults.gres)),
-        nodes: asked.nodes.or(defaults.nodes),
-        ntasks_per_node: asked.ntasks_per_node.or(defaults.ntasks_per_node),
-        partition: text(&asked.partition, &defaults.partition),
-        constraint: text(&asked.constraint, &defaults.constraint),
-        account: text(&asked.account, &defaults.account),
-        qos: text(&asked.qos, &defaults.qos),
-        reservation: text(&asked.reservation, &defaults.reservation),
-        nodelist: text(&asked.nodelist, &defaults.nodelist),
-        exclude: text(&asked.exclude, &defaults.exclude),
-        requeue: asked.requeue.or(defaults.requeue),
-        submit_args: defaults.submit_args.iter().chain(&asked.submit_args).cloned().collect(),
     }
 }
 

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use crate::parameter::Value;
 
+/// The placeholder of the file with the key.
+pub(crate) const SECRET: &str = "secret-file";
+
 /// The placeholders that are no parameters of a recipe: what each stands for.
-pub(crate) const BUILT_IN_NAMES: [(&str, &str); 9] = [
+pub(crate) const BUILT_IN_NAMES: [(&str, &str); 10] = [
     ("port", "the port to listen on; filled in where the service runs"),
     ("host", "the address to listen on; filled in where the service runs"),
     ("model", "the model as it was given: a name or a path"),
     ("model-name", "the model, if a name was given"),
     ("model-path", "the model, if a path was given"),
     ("revision", "the revision of the model, if one was given"),
+    (SECRET, "the file with the key that clients must send, if there is one"),
     ("gpus", "how many GPUs are asked of the scheduler, if any"),
     ("cpus", "how many CPUs a task are asked of the scheduler, if that was said"),
     ("extra", "the arguments after `--`"),
@@ -29,6 +33,11 @@ impl Scope {
         if !matches!(&value, Value::List(items) if items.is_empty()) {
             self.values.insert(name.to_owned(), value);
         }
+    }
+
+    /// Makes one unset.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.values.remove(name);
     }
 
     /// The value of one that is set.

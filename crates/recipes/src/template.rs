@@ -35,7 +35,11 @@ impl Template {
         while let Some(found) = rest.find(['{', '}']) {
             let (before, tail) = rest.split_at(found);
             plain.push_str(before);
-            if let Some(tail) = tail.strip_prefix("{{") {
+            if let Some(name) = RUNNERS.iter().find(|name| tail.starts_with(&format!("{{{{{name}}}}}"))) {
+                return Err(format!(
+                    "{{{name}}} is filled in wherever it stands, so that it cannot stand for itself"
+                ));
+            } else if let Some(tail) = tail.strip_prefix("{{") {
                 plain.push('{');
                 rest = tail;
             } else if let Some(tail) = tail.strip_prefix("}}") {
@@ -180,7 +184,9 @@ mod tests {
 
     #[test]
     fn odd_braces_are_told() {
-        for text in ["{", "}", "a{b", "{}", "{A}", "{a b}", "{-a}", "{a-}", "{model}}"] {
+        for text in
+            ["{{port}}", "x{{host}}", "{", "}", "a{b", "{}", "{A}", "{a b}", "{-a}", "{a-}", "{model}}"]
+        {
             assert!(Template::read(text, 0..0).is_err(), "{text}");
         }
     }

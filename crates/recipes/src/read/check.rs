@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::document::{Section, suggestion};
-use crate::command::Part;
+use crate::command::{Condition, Part};
 use crate::parameter::{Kind, Parameter};
 use crate::recipe::{Port, Recipe, Run};
-use crate::scope::BUILT_IN_NAMES;
+use crate::scope::{BUILT_IN_NAMES, SECRET};
 use crate::template::Template;
 
 /// Notes what does not fit together in a recipe each part of which is right by itself.
@@ -39,6 +39,7 @@ impl Checked<'_> {
         self.check_words();
         self.check_port();
         self.check_model();
+        self.check_secret();
     }
 
     fn whom(&self) -> String {
@@ -61,6 +62,10 @@ impl Checked<'_> {
         name == "extra" || self.parameter(name).is_some_and(|parameter| parameter.kind.is_list())
     }
 
+    fn takes_file(&self) -> bool {
+        self.run.secret.as_ref().is_some_and(|secret| secret.in_file)
+    }
+
     fn known(&self) -> Vec<&str> {
         let built_in = BUILT_IN_NAMES.iter().map(|(name, _)| *name);
         self.recipe.parameters.iter().map(|parameter| parameter.name.as_str()).chain(built_in).collect()
@@ -77,6 +82,10 @@ impl Checked<'_> {
                 let hint = "a recipe whose services serve a model has a table [model]";
                 let is_missing = self.recipe.model.is_none();
                 is_missing.then(|| (format!("{{{name}}} in a recipe without a model"), Some(hint.to_owned())))
+            }
+            None if name == SECRET && !self.takes_file() => {
+                let hint = "a server that reads its key from a file has it in [secret]: file = true";
+                Some((format!("{{{name}}} without a key in a file"), Some(hint.to_owned())))
             }
             None => None,
             Some(parameter) => {
@@ -106,11 +115,11 @@ impl Checked<'_> {
     }
 
     fn check_conditions(&self) {
-        for name in self.run.conditions() {
-            let of_runner = crate::template::RUNNERS.contains(&name);
+        for Condition { name, at } in self.run.conditions() {
+            let of_runner = crate::template::RUNNERS.contains(&name.as_str());
             let unknown = || of_runner.then(|| ("it is not known before it runs".to_owned(), None));
             if let Some((message, hint)) = self.misused(name).or_else(unknown) {
-                self.root.reader.note(&self.at_command(), format!("when = {name:?}: {message}"), hint);
+                self.root.reader.note(at, format!("when = {name:?}: {message}"), hint);
             }
         }
     }
@@ -134,7 +143,7 @@ impl Checked<'_> {
         for part in &self.run.command {
             let (words, when): (&[Template], _) = match part {
                 Part::Word(word) => (std::slice::from_ref(word), None),
-                Part::When { when, words } => (words, Some(when.as_str())),
+                Part::When { when, words } => (words, Some(when.name.as_str())),
                 Part::Group(_) | Part::Extra => continue,
             };
             for word in words {
@@ -171,6 +180,36 @@ impl Checked<'_> {
             let hint = "write {model}, {model-name} or {model-path} where it goes, or take [model] out";
             let message = format!("the model reaches nothing in {}", self.whom());
             self.root.reader.note(&self.at_command(), message, Some(hint.to_owned()));
+        }
+        let Some(model) = &self.recipe.model else { return };
+        let parameters = [("served", &model.served), ("hub", &model.hub)];
+        for (key, name) in parameters.into_iter().filter_map(|(key, name)| Some((key, name.as_ref()?))) {
+            let is_text = |it: &Parameter| matches!(it.kind, Kind::Text(_) | Kind::Path);
+            if !self.parameter(name).is_some_and(is_text) {
+                let message = format!("{key} = {name:?}: it names no parameter that is a string or a path");
+                let hint = suggestion(name, &self.known());
+                let section = self.root.section("model");
+                let at = section.map_or_else(|| self.at_command(), |section| section.place(key));
+                self.root.reader.note(&at, message, Some(hint));
+            }
+        }
+    }
+
+    /// Its place is known where it runs alone, so that it can stand in the command, and nowhere else.
+    fn check_secret(&self) {
+        let in_command = |template: &&Template| {
+            self.run.command.iter().flat_map(Part::templates).any(|word| std::ptr::eq(word, *template))
+        };
+        let mut uses =
+            self.run.templates().filter(|template| template.names().any(|name| name == SECRET)).peekable();
+        if self.takes_file() && uses.peek().is_none() {
+            let hint = "write [\"--api-key-file\", \"{secret-file}\"] into its command, with the option of the server";
+            let message = format!("the key reaches nothing in {}", self.whom());
+            self.root.reader.note(&self.at_command(), message, Some(hint.to_owned()));
+        }
+        for template in uses.filter(|template| !in_command(template)) {
+            let message = format!("{{{SECRET}}} can only stand in the command");
+            self.root.reader.note(&template.at, message, None);
         }
     }
 }

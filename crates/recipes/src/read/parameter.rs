@@ -23,7 +23,7 @@ const TYPES: [(&str, &[&str]); 8] = [
 const KEYS: [&str; 5] = ["type", "help", "default", "required", "only"];
 
 /// Options of `run` itself, and those that it is to have: no parameter can be called so.
-const TAKEN: [&str; 40] = [
+const TAKEN: [&str; 42] = [
     "account",
     "api-key",
     "bind",
@@ -47,6 +47,7 @@ const TAKEN: [&str; 40] = [
     "model",
     "mount",
     "name",
+    "network",
     "nodelist",
     "nodes",
     "ntasks-per-node",
@@ -59,6 +60,7 @@ const TAKEN: [&str; 40] = [
     "reservation",
     "revision",
     "sbatch-arg",
+    "userns",
     "secret",
     "setup",
     "time",
@@ -159,7 +161,13 @@ fn parameter(name: &str, table: Section<'_>, variants: &[String]) -> Option<Para
     let help = table.need(&whole, "help", "say in a line what it is for").and_then(|node| node.line());
     let kind = kind(&of_type, &whole, table, variants)?;
     let default = match table.get("default") {
-        Some(node) => Some(default(&kind, &node)?),
+        Some(node) => {
+            let default = default(&kind, &node)?;
+            if default.to_string().chars().any(char::is_control) {
+                node.note("bad default: it holds a control character", None);
+            }
+            Some(default)
+        }
         None => None,
     };
     let required = table.truth("required").unwrap_or(false);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml_edit::Document;
 
 use super::check::check;
-use super::document::{Reader, Section};
+use super::document::{Node, Reader, Section};
 use super::parameter::parameters;
 use super::run::{KEYS as RUN_KEYS, RawRun, raw_run};
 use crate::problem::Problem;
@@ -65,7 +65,7 @@ fn whole(reader: &Reader<'_>, name: &str, table: &toml_edit::Table) -> Option<Re
     let recipe = Recipe {
         name: name.to_owned(),
         summary: summary?,
-        help: root.text("help").unwrap_or_default(),
+        help: root.get("help").and_then(|node| paragraphs(&node)).unwrap_or_default(),
         model: model(root),
         parameters: parameters?,
         runs,
@@ -76,11 +76,13 @@ fn whole(reader: &Reader<'_>, name: &str, table: &toml_edit::Table) -> Option<Re
 
 fn model(root: Section<'_>) -> Option<Model> {
     let section = root.section("model")?;
-    section.only("[model]", &["help", "required"]);
+    section.only("[model]", &["help", "required", "served", "hub"]);
     let help = section.get("help").and_then(|node| node.line());
     Some(Model {
         help: help.unwrap_or_else(|| "Name of the model, or its path, which begins with / or ./".to_owned()),
         required: section.truth("required").unwrap_or(true),
+        served: section.text("served"),
+        hub: section.text("hub"),
     })
 }
 
@@ -102,4 +104,14 @@ fn variants<'a>(root: Section<'a>) -> Vec<(String, Section<'a>, RawRun)> {
         }
     }
     variants
+}
+
+/// A text of several lines. What else a terminal obeys is nothing that a recipe may say.
+fn paragraphs(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        node.note("help holds a control character", None);
+        return None;
+    }
+    Some(text)
 }

@@ -12,7 +12,7 @@ use towline_core::walltime::Walltime;
 
 use super::document::{Node, Section, suggestion};
 use super::ready::ready;
-use crate::command::{Line, Part};
+use crate::command::{Condition, Line, Part};
 use crate::recipe::{Container, Mount, Port, Provider, Run, Secret};
 use crate::resolve::check_image;
 use crate::template::Template;
@@ -20,6 +20,9 @@ use crate::template::Template;
 /// Its keys.
 pub(super) const KEYS: [&str; 8] =
     ["command", "setup", "env", "port", "health", "job", "secret", "container"];
+
+/// The variable that holds a key on its way into a file.
+const FILE_VARIABLE: &str = "TOWLINE_SECRET";
 
 const JOB_KEYS: [&str; 16] = [
     "time",
@@ -74,7 +77,7 @@ impl RawRun {
                 header: self.ready.header.or(shared.ready.header),
                 json: self.ready.json.or(shared.ready.json),
             },
-            job: crate::resolve::filled_up(&self.job, &shared.job),
+            job: crate::job::filled_up(&self.job, &shared.job),
             secret: self.secret.or(shared.secret),
             container: self.container.or(shared.container),
             is_noted: self.is_noted || shared.is_noted,
@@ -162,12 +165,17 @@ fn part(node: &Node<'_>) -> Option<Part> {
     if node.is_section() {
         let section = node.section()?;
         section.only("a group of words", &["when", "words"]);
-        let when = section.need("the group of words", "when", "name a parameter: when = \"name\"")?.text()?;
+        let when = condition(section, "the group of words")?;
         let node = section.need("the group of words", "words", "list them: words = [\"--flag\"]")?;
         return Some(Part::When { when, words: words(&node)? });
     }
     let word = template(node)?;
     Some(if word.only_name() == Some("extra") { Part::Extra } else { Part::Word(word) })
+}
+
+fn condition(section: Section<'_>, whole: &str) -> Option<Condition> {
+    let node = section.need(whole, "when", "name a parameter: when = \"name\"")?;
+    Some(Condition { name: node.text()?, at: node.at.clone() })
 }
 
 fn template(node: &Node<'_>) -> Option<Template> {
@@ -204,7 +212,7 @@ fn line(node: &Node<'_>) -> Option<Line> {
     }
     let section = node.section()?;
     section.only("a line of setup", &["when", "line"]);
-    let when = section.need("the line", "when", "name a parameter: when = \"name\"")?.text()?;
+    let when = condition(section, "the line")?;
     let line = section.need("the line", "line", "write it: line = \"...\"")?;
     Some(Line { when: Some(when), line: text(&line)? })
 }
@@ -306,19 +314,28 @@ fn job(section: Section<'_>) -> Resources {
 }
 
 fn secret(section: Section<'_>) -> Option<Secret> {
-    section.only("[secret]", &["env", "help"]);
-    let node =
-        section.need("[secret]", "env", "name the variable by which the server gets it: env = \"NAME\"")?;
-    let env = node.text()?;
-    if let Err(error) = check_variable(&env) {
+    section.only("[secret]", &["env", "file", "help"]);
+    let in_file = section.truth("file").unwrap_or(false);
+    let env = match section.get("env") {
+        Some(node) if in_file => {
+            node.note("a key is in a variable or in a file, not in both", None);
+            return None;
+        }
+        None if in_file => FILE_VARIABLE.to_owned(),
+        _ => {
+            let hint = "name the variable by which the server gets it: env = \"NAME\"; or file = true, for {secret-file}";
+            section.need("[secret]", "env", hint)?.text()?
+        }
+    };
+    if let (Err(error), Some(node)) = (check_variable(&env), section.get("env")) {
         node.note(error.problem, None);
     }
     let help = section.get("help").and_then(|node| node.line());
-    Some(Secret { env, help: help.unwrap_or_else(|| "Key that clients have to send".to_owned()) })
+    Some(Secret { env, in_file, help: help.unwrap_or_else(|| "Key that clients have to send".to_owned()) })
 }
 
 fn container(section: Section<'_>) -> Option<Container> {
-    section.only("[container]", &["default", "images", "mounts", "setup"]);
+    section.only("[container]", &["default", "images", "mounts", "program", "setup"]);
     let names = Provider::ALL.map(Provider::as_str);
     let default = section.get("default").and_then(|node| {
         let name = node.text()?;
@@ -344,6 +361,7 @@ fn container(section: Section<'_>) -> Option<Container> {
     Some(Container {
         default,
         images,
+        program: section.get("program").and_then(|node| node.line()),
         mounts: mounts.into_iter().filter_map(mount).collect(),
         setup: section.get("setup").and_then(|node| lines(&node)).unwrap_or_default(),
     })

@@ -37,7 +37,7 @@ fn an_unknown_key_is_told_with_what_is_allowed_and_the_nearest() {
     tells(&after("[health]\npth = '/'"), 4, 1, &["pth in [health]", "did you mean path?", "grace"]);
     tells(&after("[job]\nmemory = 1"), 4, 1, &["memory", "ntasks_per_node"]);
     tells(&after("[secret]\nenv = 'A'\nargv = 'x'"), 5, 1, &["argv in [secret]"]);
-    tells(&after("[container]\nimages = { docker = 'x' }"), 4, 12, &["docker", "apptainer"]);
+    tells(&after("[container]\nimages = { dokcer = 'x' }"), 4, 12, &["dokcer", "docker"]);
     tells(
         &after("[container]\nmounts = [{ source = '/a', ro = true }]"),
         4,
@@ -96,7 +96,9 @@ fn a_value_of_another_type_is_told() {
     tells(&after("[env]\n'A B' = '1'"), 4, 1, &["not a variable's name"]);
     tells(&after("[env]\nA = '{port}'"), 4, 5, &["not known yet when A is set"]);
     tells(&after("[secret]\nenv = 'a-b'"), 4, 7, &["not a variable's name"]);
-    tells(&after("[container]\ndefault = 'docker'"), 4, 11, &["docker", "apptainer"]);
+    tells(&after("[secret]\nhelp = 'h'"), 3, 1, &["[secret]", "env = \"NAME\"", "file = true"]);
+    tells(&after("[secret]\nenv = 'A'\nfile = true"), 4, 7, &["in a variable or in a file, not in both"]);
+    tells(&after("[container]\ndefault = 'dokcer'"), 4, 11, &["dokcer", "docker"]);
     tells(&after("[container]\nimages = { apptainer = '-x' }"), 4, 24, &["bad image"]);
 }
 
@@ -141,7 +143,7 @@ fn what_does_not_fit_together_is_told() {
     tells(&with("['x', '{port}', '{model}']", ""), 2, 27, &["a recipe without a model", "[model]"]);
     tells(&with("['x', '{port}']", "[model]"), 2, 12, &["the model reaches nothing"]);
     tells(&with("['x', '{port}', {words = ['a']}]", ""), 2, 27, &["has no when"]);
-    tells(&with("['x', '{port}', {when = 'z', words = ['a']}]", ""), 2, 12, &["no parameter z"]);
+    tells(&with("['x', '{port}', {when = 'z', words = ['a']}]", ""), 2, 35, &["no parameter z"]);
     tells(&with("['x', '{port}']", "setup = [\"a\\nb\"]"), 3, 10, &["one line of shell"]);
     let two = "type = 'list'\nhelp = 'h'\n";
     let lists = format!("[parameters.l]\n{two}[parameters.m]\n{two}");
@@ -179,9 +181,34 @@ fn what_never_holds_is_no_condition_and_shared_parts_are_told_once() {
     for name in ["port", "host"] {
         let part = format!("{{when = '{name}', words = ['a']}}");
         let text = format!("summary = 's'\ncommand = ['x', '{{port}}', {part}]");
-        tells(&text, 2, 12, &["not known before it runs"]);
+        tells(&text, 2, 35, &["not known before it runs"]);
     }
+    let text = "summary = 's'\ncommand = ['x', '{port}']\nsetup = ['a', {when = 'zed', line = 'b'}]";
+    tells(text, 3, 23, &["no parameter zed"]);
     let text = "summary = 's'\nenv = { A = '{abd}' }\n[variants.a]\ncommand = ['x', '{port}']\n[variants.b]\n\
                 command = ['y', '{port}']\n[parameters.engine]\ntype = 'variant'\ndefault = 'a'\nhelp = 'h'";
     assert_eq!(problems(text).len(), 1, "{:?}", problems(text));
+}
+
+#[test]
+fn a_key_in_a_file_has_its_place_in_the_command() {
+    let with =
+        |command: &str, more: &str| format!("summary = 's'\ncommand = ['x', '{{port}}', {command}]\n{more}");
+    let group = "['--key-file', '{secret-file}']";
+    tells(&with("'a'", "[secret]\nfile = true"), 2, 12, &["the key reaches nothing", "{secret-file}"]);
+    tells(&with(group, ""), 2, 42, &["without a key in a file", "file = true"]);
+    tells(&with(group, "[secret]\nenv = 'A'"), 2, 42, &["without a key in a file"]);
+    tells(&with("'{secret-file}'", "[secret]\nfile = true"), 2, 27, &["may be unset"]);
+    let in_env = format!("{}[env]\nKEY = '{{secret-file}}'", with(group, "[secret]\nfile = true\n"));
+    tells(&in_env, 6, 7, &["only stand in the command"]);
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_in_no_help() {
+    tells("summary = \"a\\u001bc\"\ncommand = ['x', '{port}']", 1, 11, &["summary is one line of text"]);
+    tells(&after("help = \"a\\u001b]0;x\\u0007\""), 3, 8, &["help holds a control character"]);
+    assert!(Recipe::read("web", &after("help = \"two\\nlines\""), "web.toml").is_ok());
+    let parameter = "[env]\nA = '{a}'\n[parameters.a]\ntype = 'string'\nhelp = 'h'\ndefault = \"\\u001bc\"";
+    tells(&after(parameter), 8, 11, &["bad default", "control character"]);
+    tells("summary = 's'\ncommand = ['x', '{port}', '{{port}}']", 2, 27, &["cannot stand for itself"]);
 }

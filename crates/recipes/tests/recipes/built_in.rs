@@ -1,15 +1,14 @@
 //! The recipes that come with the crate.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 
-use towline_recipes::{BUILT_IN, Containing, EXAMPLE, Provider, Recipe, SecretValue};
+use towline_recipes::{BUILT_IN, Containing, EXAMPLE, Provider, Recipe};
 
-use crate::support::{request, resolve};
-
-fn built_in(name: &str) -> Recipe {
-    let found = BUILT_IN.iter().find(|recipe| recipe.name == name).unwrap();
-    Recipe::read(name, found.text, name).unwrap_or_else(|bad| panic!("{bad}"))
-}
+use crate::support::{built_in, key, request, resolve};
 
 /// The command of a recipe with these parameters and model.
 fn command(name: &str, model: Option<&str>, values: &[(&str, &str)]) -> String {
@@ -55,7 +54,7 @@ fn a_key_reaches_those_that_know_one_by_the_environment_alone() {
         let recipe = built_in(name);
         let mut request = request();
         request.model = recipe.model().map(|_| "org/model".to_owned());
-        request.secret = Some(SecretValue("hush".into()));
+        request.key = key("hush");
         match (variable, resolve(&recipe, &request)) {
             (Some(variable), Ok(spec)) => {
                 assert_eq!(spec.env[variable], "hush");
@@ -81,10 +80,9 @@ fn they_say_what_their_servers_understand() {
         command("text-generation", Some("org/x-GGUF:Q4_K_M"), &[("engine", "llama-cpp")]),
         "llama-server --hf-repo org/x-GGUF:Q4_K_M --host {host} --port {port} --threads 4"
     );
-    assert_eq!(
-        command("speech-recognition", Some("openai/whisper-tiny"), &[("hub-cache", "/hub")]),
-        "speech_recognition launch --model-id openai/whisper-tiny --host {host} --port {port} --model-dir /hub"
-    );
+    assert!(command("speech-recognition", Some("openai/whisper-tiny"), &[("hub-cache", "/hub")]).ends_with(
+        "speech_recognition --model-id openai/whisper-tiny --host {host} --port {port} --model-dir /hub"
+    ));
     assert_eq!(
         command("embeddings", Some("/m/gte"), &[("pooling", "mean")]),
         "text-embeddings-router --model-id /m/gte --hostname {host} --port {port} --pooling mean"
@@ -161,7 +159,7 @@ fn the_documentation_tells_every_key() {
 fn llama_cpp_gets_key_and_cache_and_embeddings_a_cache_that_can_be_written() {
     let mut request = crate::support::with(&[("engine", "llama-cpp"), ("hf-home", "/hf")]);
     request.model = Some("org/model".into());
-    request.secret = Some(SecretValue("hush".into()));
+    request.key = key("hush");
     let spec = resolve(&built_in("text-generation"), &request).unwrap();
     assert_eq!((spec.env["LLAMA_API_KEY"].as_str(), spec.env["LLAMA_CACHE"].as_str()), ("hush", "/hf"));
     let mut request = self::request();
@@ -171,4 +169,44 @@ fn llama_cpp_gets_key_and_cache_and_embeddings_a_cache_that_can_be_written() {
     assert!(spec.setup.iter().any(|line| line.contains("HUGGINGFACE_HUB_CACHE")), "{spec:?}");
     let ready = resolve(&built_in("speech-recognition"), &request).unwrap().ready;
     assert!(!ready.is_any_success(), "a limit of its rate is an answer too");
+}
+
+/// The program's own default has a `~`, which nothing replaces.
+#[test]
+fn speech_recognition_is_given_the_cache_that_hugging_face_would_use() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("speech");
+    std::fs::create_dir_all(&dir).unwrap();
+    let program = dir.join("speech_recognition");
+    std::fs::write(&program, "#!/bin/sh\necho \"$@\"\n").unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let mut request = request();
+    request.model = Some("openai/whisper-tiny".into());
+    let words = resolve(&built_in("speech-recognition"), &request).unwrap().command;
+    let path = format!("{}:/usr/bin:/bin", dir.display());
+    for (variables, cache) in [
+        (&[][..], "/home/alice/.cache/huggingface/hub"),
+        (&[("HF_HOME", "/hf")], "/hf/hub"),
+        (&[("HF_HOME", "/hf"), ("HF_HUB_CACHE", "/a b")], "/a b"),
+    ] {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env_clear().env("HOME", "/home/alice").env("PATH", &path);
+        let said = command.envs(variables.iter().copied()).output().unwrap();
+        let expected = format!(
+            "launch --model-dir {cache} --model-id openai/whisper-tiny --host {{host}} --port {{port}}\n"
+        );
+        assert_eq!(String::from_utf8_lossy(&said.stdout), expected, "{said:?}");
+    }
+}
+
+/// What runs tomorrow is what runs today, and what was staged is what is asked for.
+#[test]
+fn images_are_pinned() {
+    for known in BUILT_IN {
+        let recipe = built_in(known.name);
+        let containers = recipe.runs().values().filter_map(|run| run.container.as_ref());
+        for image in containers.flat_map(|container| container.images.values()) {
+            let tag = image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
+            assert!(tag.is_some_and(|tag| tag.contains(|c: char| c.is_ascii_digit())), "{image}");
+        }
+    }
 }

@@ -4,6 +4,8 @@
 
 mod bad;
 mod built_in;
+mod keys;
 mod nonsense;
 mod resolved;
+mod staged;
 mod support;

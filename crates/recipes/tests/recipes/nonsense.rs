@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use towline_core::runner::{Runner, env_file, render};
-use towline_recipes::{BUILT_IN, Containing, EXAMPLE, Kind, Provider, Recipe, Request, SecretValue};
+use towline_recipes::{BUILT_IN, Containing, EXAMPLE, Key, Kind, Provider, Recipe, Request, SecretValue};
 
 use crate::support::request;
 
@@ -48,7 +48,7 @@ fn filled(recipe: &Recipe, values: &[String], model: Option<&String>) -> Request
         }
     }
     request.model = model.cloned();
-    request.secret = recipe.runs().values().all(|run| run.secret.is_some()).then(|| SecretValue("x".into()));
+    request.key = Key::IfTaken(SecretValue::new("x").unwrap());
     request
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use towline_core::ready::{Answer, Ready};
 use towline_core::spec::{DEFAULT_GRACE, DEFAULT_HEALTH};
-use towline_recipes::{Containing, Provider, ResolveError, SecretValue};
+use towline_recipes::{Containing, Provider, ResolveError};
 
-use crate::support::{command, read, recipe, request, resolve, with};
+use crate::support::{command, key, read, recipe, request, resolve, with};
 
 const PARAMETERS: &str = "
 [parameters.size]
@@ -78,7 +78,7 @@ fn what_is_wrong_with_a_request_is_told() {
     model.model = Some("m".into());
     assert_eq!(resolve(&recipe, &model).unwrap_err().to_string(), "recipe web takes no model (m)");
     let mut secret = request();
-    secret.secret = Some(SecretValue("hush".into()));
+    secret.key = key("hush");
     let told = resolve(&recipe, &secret).unwrap_err().to_string();
     assert!(told.contains("takes no key") && !format!("{secret:?}").contains("hush"), "{told}");
     let plain = self::recipe("");
@@ -227,7 +227,7 @@ fn a_container_wraps_the_command_in_words() {
     );
     let mut request = request();
     request.model = Some("/models/a, \"b\"".into());
-    request.secret = Some(SecretValue("hush".into()));
+    request.key = key("hush");
     let bare = resolve(&recipe, &request).unwrap();
     assert_eq!((bare.command.len(), bare.setup.as_slice()), (3, ["module load serve".to_owned()].as_slice()));
 
@@ -261,7 +261,10 @@ fn a_container_may_be_the_default_and_need_an_image() {
     assert_eq!(command(&recipe, &request), "apptainer exec x.sif serve --port {port}");
     request.container = Containing::In(Provider::Apptainer);
     let plain = self::recipe("");
-    assert!(resolve(&plain, &request).unwrap_err().to_string().contains("takes no container"));
+    assert_eq!(command(&plain, &request), "apptainer exec x.sif serve --port {port}");
+    request.image = None;
+    let told = resolve(&plain, &request).unwrap_err().to_string();
+    assert!(told.contains("takes no container without --image"), "{told}");
 }
 
 #[test]

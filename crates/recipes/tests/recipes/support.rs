@@ -1,7 +1,7 @@
 //! Small recipes, and requests for them.
 
 use towline_core::spec::ServiceSpec;
-use towline_recipes::{Recipe, Request, ResolveError};
+use towline_recipes::{Key, Recipe, Request, ResolveError, SecretValue};
 
 /// A recipe with little in it, to which `more` is added.
 pub(crate) fn recipe(more: &str) -> Recipe {
@@ -26,6 +26,11 @@ pub(crate) fn with(values: &[(&str, &str)]) -> Request {
     request
 }
 
+/// A key that is to be handed to the server.
+pub(crate) fn key(text: &str) -> Key {
+    Key::Given(SecretValue::new(text).unwrap())
+}
+
 /// The command that a request makes, as one text.
 #[track_caller]
 pub(crate) fn command(recipe: &Recipe, request: &Request) -> String {
@@ -36,4 +41,12 @@ pub(crate) fn resolve(recipe: &Recipe, request: &Request) -> Result<ServiceSpec,
     let spec = recipe.resolve(request)?;
     spec.check().expect("whatever is resolved can be run");
     Ok(spec)
+}
+
+/// A recipe that comes with the crate.
+#[track_caller]
+pub(crate) fn built_in(name: &str) -> Recipe {
+    let found = towline_recipes::BUILT_IN.iter().find(|it| it.name == name);
+    let text = found.unwrap_or_else(|| panic!("no {name}")).text;
+    Recipe::read(name, text, name).unwrap_or_else(|bad| panic!("{bad}"))
 }
