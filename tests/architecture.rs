@@ -7,13 +7,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Arrows point down only; the adapters are strangers to one another.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("towline-core", &[]),
     ("towline-slurm", &["towline-core"]),
     ("towline-local", &["towline-core"]),
     ("towline-tunnel", &["towline-core"]),
     ("towline-store", &["towline-core"]),
     ("towline-recipes", &["towline-core"]),
+    ("towline-stage", &["towline-core"]),
     (
         "towline",
         &[
@@ -21,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
             "towline-local",
             "towline-recipes",
             "towline-slurm",
+            "towline-stage",
             "towline-store",
             "towline-tunnel",
         ],
@@ -107,10 +109,12 @@ fn the_core_knows_no_model_server_and_no_engine() {
 }
 
 #[test]
-fn slurm_knows_neither_a_runtime_nor_ssh() {
-    let slurm = dependencies().remove("towline-slurm").expect("there is a Slurm adapter");
-    for banned in ["tokio", "openssh", "hyper"] {
-        assert!(!slurm.contains(banned), "{banned}");
+fn what_writes_scripts_knows_neither_a_runtime_nor_ssh() {
+    for package in ["towline-slurm", "towline-stage"] {
+        let needs = dependencies().remove(package).expect("there is such a package");
+        for banned in ["tokio", "openssh", "hyper"] {
+            assert!(!needs.contains(banned), "{package} needs {banned}");
+        }
     }
 }
 

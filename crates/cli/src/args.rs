@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use towline_core::span::Span;
 
 use crate::command::Verb;
-use crate::config::{Bind, Flags, said};
+use crate::config::{Bind, Container, Flags, Network, said};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -25,9 +25,9 @@ Exit codes:
   1    internal error
   2    the command line is wrong
   3    the configuration, or what it points to, is wrong
-  4    no such service or profile
+  4    no such service, profile, recipe, model or image
   5    refused: by the scheduler, or because of the state that the service is in
-  6    the cluster could not be reached
+  6    the cluster could not be reached, or from there the hub of models
   7    conflict: a name or port is taken, or another process was quicker
   8    the service ended without becoming healthy
   124  `wait --timeout` ran out
@@ -73,7 +73,7 @@ pub(crate) struct JsonArg {
 /// The names of the fields are those of the configuration file.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
 pub(crate) struct JobArgs {
-    /// URL path that is asked for; a 2xx answer means healthy [default: /health]
+    /// URL path that is asked for, and whose 2xx answer means healthy [default: /health]
     #[arg(long, value_name = "PATH")]
     health: Option<String>,
     /// How long the running job may take until the first answer, such as 90, 10m or 1h [default: 10m]
@@ -89,6 +89,18 @@ pub(crate) struct JobArgs {
     /// Shell line to run before the command, such as 'module load cuda' (repeatable)
     #[arg(long, value_name = "LINE")]
     setup: Vec<String>,
+    /// What it runs in
+    #[arg(long, value_name = "ENGINE", help_heading = "Container options")]
+    container: Option<Container>,
+    /// Directory or file to show in the container: `SOURCE[:TARGET][:ro]`, absolute paths (repeatable)
+    #[arg(long = "mount", value_name = "MOUNT", help_heading = "Container options")]
+    mounts: Vec<String>,
+    /// Network of a container of Docker or Podman [default: bridge]
+    #[arg(long, value_name = "NETWORK", help_heading = "Container options")]
+    network: Option<Network>,
+    /// User namespace of the container, as its engine takes it, such as keep-id
+    #[arg(long, value_name = "MODE", help_heading = "Container options")]
+    userns: Option<String>,
     /// Time limit: minutes, or any form that `sbatch --time` takes
     #[arg(long, value_name = "TIME", help_heading = "Scheduler options")]
     time: Option<String>,

@@ -11,6 +11,7 @@ mod log;
 mod names;
 mod recipes;
 mod render;
+mod service_file;
 mod signals;
 #[cfg(test)]
 mod testing;

@@ -13,6 +13,7 @@ mod ledger;
 mod login_checks;
 mod logins;
 mod node_tunnels;
+mod staging;
 mod use_checks;
 mod waiting;
 mod way;
@@ -45,6 +46,7 @@ pub(crate) use ledger::{Instead, LedgerCheck, back_up_ledger, check_ledger, ledg
 pub(crate) use login_checks::{LONGEST_CONTROL_PATH, control_path, ssh_check};
 pub(crate) use logins::{How, MadeLogin, SshLogin, login_command};
 pub(crate) use node_tunnels::Refusal;
+pub(crate) use staging::{job_options, places, stage};
 pub(crate) use use_checks::Asked;
 pub(crate) use way::Way;
 

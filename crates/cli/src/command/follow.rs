@@ -44,9 +44,22 @@ pub(super) async fn follow(
     until: &[Status],
     limit: Option<Duration>,
 ) -> Outcome<Followed> {
+    follow_on(Live::new(&app.terminal), app, service, until, limit).await
+}
+
+/// The same, shown by `live`.
+///
+/// # Errors
+/// Those of [`follow`].
+pub(super) async fn follow_on(
+    mut live: Live<'_>,
+    app: &App,
+    service: &Service,
+    until: &[Status],
+    limit: Option<Duration>,
+) -> Outcome<Followed> {
     let Target { engine, way, .. } = app.target(&service.spec.profile).await?;
     let name = &service.spec.name;
-    let mut live = Live::new(&app.terminal);
     let mut watch = |service: &Service| live.look(service);
     let out_of_time = async {
         match limit {

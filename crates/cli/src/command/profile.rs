@@ -62,6 +62,9 @@ pub(crate) struct AddArgs {
     /// Directory for services on the cluster [default: ~/.towline]
     #[arg(long, value_name = "DIR")]
     home: Option<String>,
+    /// Directory for models and images on the cluster, such as one on scratch or of your group
+    #[arg(long, value_name = "DIR")]
+    cache: Option<String>,
     /// What tunnels go through: `node` where the login host forwards nothing, or to reach services with --bind loopback,
     /// and where the cluster lets you ssh to the nodes of your jobs [default: login]
     #[arg(long, value_name = "WAY", conflicts_with = "here")]
@@ -133,8 +136,13 @@ fn values(args: &AddArgs) -> Outcome<serde_json::Map<String, serde_json::Value>>
             .hint("without --ssh-config it is your own ~/.ssh/config"));
     }
     let ssh_config = ssh_config.map(|file| file.display().to_string());
-    let words =
-        [("host", &args.host), ("user", &args.user), ("ssh_config", &ssh_config), ("home", &args.home)];
+    let words = [
+        ("host", &args.host),
+        ("user", &args.user),
+        ("ssh_config", &ssh_config),
+        ("home", &args.home),
+        ("cache", &args.cache),
+    ];
     for (key, value) in words {
         let Some(value) = value else { continue };
         check_word(key, value)?;
@@ -158,13 +166,15 @@ fn check_defaults(
     let trial = "trial".parse().map_err(|err| Failure::from_error(Kind::Internal, err))?;
     let spec = profile.spec(name, trial, vec!["true".to_owned()], None);
     wiring::check_bind(name, &profile)?;
+    wiring::places(&profile, paths)?;
     wiring::dry_run(&profile, paths, ServiceId::new(uuid::Uuid::nil()), &spec).map(drop)
 }
 
 /// What reaches `ssh` as an argument of its own must not look like an option, nor hold anything but one word.
 fn check_word(key: &str, value: &str) -> Outcome<()> {
-    let spaced =
-        value.chars().any(|c| c.is_control() || (c.is_whitespace() && key != "home" && key != "ssh_config"));
+    let spaced = value
+        .chars()
+        .any(|c| c.is_control() || (c.is_whitespace() && !["home", "cache", "ssh_config"].contains(&key)));
     if value.is_empty() || spaced || value.starts_with('-') {
         let failure = Failure::new(Kind::Usage, format!("bad --{}: {value:?}", key.replace('_', "-")));
         return Err(

@@ -4,6 +4,7 @@ use crate::app::{App, Pace};
 use crate::args::{JsonArg, ServiceArg};
 use crate::exit::Outcome;
 use crate::render::{ServiceView, details};
+use crate::service_file::{Values, print};
 
 /// Show everything about one service
 #[derive(Debug, clap::Args)]
@@ -15,11 +16,21 @@ pub(crate) struct ShowArgs {
     no_refresh: bool,
     #[command(flatten)]
     output: JsonArg,
+    /// Print the file by which `towline run -f` would start the same service again
+    #[arg(long, conflicts_with = "json")]
+    spec: bool,
+    /// With the values of its variables and its key, which may be secrets
+    #[arg(long, requires = "spec")]
+    with_env: bool,
 }
 
 /// Shows one service.
 pub(super) async fn show(app: &App, args: &ShowArgs) -> Outcome<()> {
     let mut service = app.find(&args.service.service).await?;
+    if args.spec {
+        let values = if args.with_env { Values::Told } else { Values::Hidden };
+        return Ok(app.terminal.data(&print(&service.spec, values))?);
+    }
     if !args.no_refresh && !service.status().is_terminal() {
         service = app.refresh(&service, Pace::InTurn).await?;
     }

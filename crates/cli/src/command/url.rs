@@ -1,6 +1,7 @@
 //! `towline url`
 
 use towline_core::lifecycle::Status;
+use towline_core::service::Service;
 
 use crate::app::{App, Pace};
 use crate::args::{JsonArg, ServiceArg};
@@ -17,7 +18,20 @@ pub(crate) struct UrlArgs {
 
 /// Prints the URL.
 pub(super) async fn url(app: &App, args: &UrlArgs) -> Outcome<()> {
-    let mut service = app.find(&args.service.service).await?;
+    let (service, url) = reached(app, &args.service).await?;
+    let (name, status) = (&service.spec.name, service.status());
+    if args.output.json {
+        return Ok(app.terminal.json(&serde_json::json!({ "name": name, "status": status, "url": url }))?);
+    }
+    Ok(app.terminal.data(&url)?)
+}
+
+/// A service with its URL, looked at anew. Warns if it does not answer.
+///
+/// # Errors
+/// [`Kind::Refused`] if it has no URL, or none any more.
+pub(super) async fn reached(app: &App, arg: &ServiceArg) -> Outcome<(Service, String)> {
+    let mut service = app.find(&arg.service).await?;
     if !service.status().is_terminal() {
         service = app.refresh(&service, Pace::InTurn).await?;
     }
@@ -35,11 +49,8 @@ pub(super) async fn url(app: &App, args: &UrlArgs) -> Outcome<()> {
             _ => failure.hint(format!("`towline wait {name}` waits until it answers")),
         });
     };
-    if args.output.json {
-        return Ok(app.terminal.json(&serde_json::json!({ "name": name, "status": status, "url": url }))?);
-    }
     if status != Status::Healthy {
         app.terminal.warn(&format!("service {name} is {status}: {}", service.life.why()));
     }
-    Ok(app.terminal.data(&url)?)
+    Ok((service, url))
 }

@@ -3,8 +3,9 @@
 use std::future::Future;
 
 use super::{
-    completion, config, db, doctor, events, keep, logs, ls, man, profile, profile_import, profile_login,
-    prune, recipe, refresh, rm, run, show, stop, tunnel, url, wait, why,
+    completion, config, db, doctor, env, events, image, keep, key, logs, ls, man, model, profile,
+    profile_import, profile_login, prune, recipe, refresh, rerun, rm, run, run_file, schema, show, stop,
+    tunnel, url, wait, why,
 };
 use crate::app::App;
 use crate::config::Flags;
@@ -15,6 +16,7 @@ use crate::render::Terminal;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     Run(Box<run::RunArgs>),
+    Rerun(rerun::RerunArgs),
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),
     Show(show::ShowArgs),
@@ -22,6 +24,8 @@ pub(crate) enum Verb {
     Events(events::EventsArgs),
     Logs(logs::LogsArgs),
     Url(url::UrlArgs),
+    Key(key::KeyArgs),
+    Env(env::EnvArgs),
     Wait(wait::WaitArgs),
     Stop(stop::StopArgs),
     Rm(rm::RmArgs),
@@ -31,6 +35,10 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Recipe(recipe::RecipeVerb),
     #[command(subcommand)]
+    Model(Box<model::ModelVerb>),
+    #[command(subcommand)]
+    Image(Box<image::ImageVerb>),
+    #[command(subcommand)]
     Tunnel(tunnel::TunnelVerb),
     #[command(subcommand)]
     Profile(Box<profile::ProfileVerb>),
@@ -39,6 +47,7 @@ pub(crate) enum Verb {
     Config(config::ConfigVerb),
     #[command(subcommand)]
     Db(db::DbVerb),
+    Schema(schema::SchemaArgs),
     Completion(completion::CompletionArgs),
     Man(man::ManArgs),
     /// List the points at which the end-to-end tests break off
@@ -59,16 +68,22 @@ impl Verb {
     pub(crate) fn execute(self, terminal: Terminal) -> Outcome<()> {
         let load = || App::load(terminal, &Flags::default());
         match self {
-            Self::Run(args) => {
-                let app = App::load(terminal, &args.flags())?;
-                block_on(run::run(&app, &args))
-            }
+            Self::Run(args) => match &args.file {
+                Some(file) => block_on(run_file::run_file(terminal, file, &args)),
+                None => {
+                    let app = App::load(terminal, &args.flags())?;
+                    block_on(run::run(&app, &args))
+                }
+            },
+            Self::Rerun(args) => block_on(rerun::rerun(&load()?, &args)),
             Self::Ls(args) => block_on(ls::ls(&load()?, &args)),
             Self::Show(args) => block_on(show::show(&load()?, &args)),
             Self::Why(args) => block_on(why::why(&load()?, &args)),
             Self::Events(args) => block_on(events::events(&load()?, &args)),
             Self::Logs(args) => block_on(logs::logs(&load()?, &args)),
             Self::Url(args) => block_on(url::url(&load()?, &args)),
+            Self::Key(args) => block_on(key::key(&load()?, &args)),
+            Self::Env(args) => block_on(env::env(&load()?, &args)),
             Self::Wait(args) => block_on(wait::wait(&load()?, &args)),
             Self::Stop(args) => block_on(stop::stop(&load()?, &args)),
             Self::Rm(args) => block_on(rm::rm(&load()?, &args)),
@@ -77,6 +92,14 @@ impl Verb {
             Self::Keep(args) if args.systemd => keep::print_unit(terminal, &args),
             Self::Keep(args) => block_on(keep::keep(&load()?, &args)),
             Self::Recipe(verb) => recipe::recipe(terminal, &verb),
+            Self::Model(verb) => {
+                let app = App::load(terminal, &verb.flags())?;
+                block_on(model::model(&app, &verb))
+            }
+            Self::Image(verb) => {
+                let app = App::load(terminal, &verb.flags())?;
+                block_on(image::image(&app, &verb))
+            }
             Self::Tunnel(verb) => block_on(tunnel::tunnel(&load()?, &verb)),
             Self::Profile(verb) => match *verb {
                 profile::ProfileVerb::Add(args) => profile::add(terminal, &args),
@@ -92,6 +115,7 @@ impl Verb {
             Self::Doctor(args) => block_on(doctor::doctor(terminal, &args)),
             Self::Config(verb) => config::config(terminal, &verb),
             Self::Db(verb) => block_on(db::db(&load()?, &verb)),
+            Self::Schema(args) => schema::schema(terminal, &args),
             Self::Completion(args) => completion::completion(terminal, &args),
             Self::Man(args) => man::man(terminal, &args),
             #[cfg(feature = "crash-points")]

@@ -13,4 +13,5 @@ pub(crate) use edit::{ConfigFile, EditError};
 pub(crate) use layers::{Flags, Layers, LoadError, said};
 pub(crate) use origins::Setting;
 pub(crate) use paths::{PathError, Paths};
-pub(crate) use settings::{Bind, Config, Kind, LOCAL, Profile, ProfileName, Via};
+pub(crate) use settings::{Bind, Config, Container, Kind, LOCAL, Network, Profile, ProfileName, Via};
+pub(crate) use text::unquoted;

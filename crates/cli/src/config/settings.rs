@@ -86,6 +86,32 @@ impl From<Bind> for spec::Bind {
     }
 }
 
+/// What services run in unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Container {
+    /// No container
+    None,
+    /// A container of Apptainer, which is a plain process
+    Apptainer,
+    /// A container of Docker, on this machine alone
+    Docker,
+    /// A container of Podman, on this machine alone
+    Podman,
+    /// The first that is found: podman, docker, apptainer; on a cluster apptainer
+    Auto,
+}
+
+/// The network of a container of Docker or Podman.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Network {
+    /// One of its own, its port published on 127.0.0.1
+    Bridge,
+    /// That of its host
+    Host,
+}
+
 /// A named target, and what services that run there ask for unless told otherwise.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +130,12 @@ pub(crate) struct Profile {
     /// The directory for services there; `~/` stands for the user's home there.
     #[serde(default, deserialize_with = "loose::text")]
     pub(crate) home: Option<String>,
+    /// The directory for models and images there, perhaps shared by a group; `~/` as above.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) cache: Option<String>,
+    /// The hub that models are downloaded from there, if it is another one than Hugging Face's own.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) hub: Option<String>,
     /// What its tunnels go through.
     #[serde(default)]
     pub(crate) via: Via,
@@ -122,6 +154,18 @@ pub(crate) struct Profile {
     /// Environment of every service; its values may be secrets.
     #[serde(default, deserialize_with = "loose::table")]
     pub(crate) env: BTreeMap<String, String>,
+    /// What its services run in.
+    #[serde(default)]
+    pub(crate) container: Option<Container>,
+    /// What is mounted into containers: `SOURCE[:TARGET][:ro]`.
+    #[serde(default, deserialize_with = "loose::list")]
+    pub(crate) mounts: Vec<String>,
+    /// The network of containers that are no plain processes.
+    #[serde(default)]
+    pub(crate) network: Option<Network>,
+    /// The user namespace of containers.
+    #[serde(default, deserialize_with = "loose::text")]
+    pub(crate) userns: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
     time: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
@@ -179,6 +223,19 @@ impl Profile {
         }
     }
 
+    /// This profile with nothing said of its services but these values, under the names of the configuration file.
+    ///
+    /// # Errors
+    /// A value that cannot be.
+    pub(crate) fn bare(
+        &self,
+        values: serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Result<Self> {
+        let mut values = values;
+        values.insert("kind".to_owned(), serde_json::to_value(self.kind)?);
+        serde_json::from_value(values.into())
+    }
+
     /// A service of this profile, whose own name is `profile`, with the profile's values for all that is not said here.
     pub(crate) fn spec(
         &self,
@@ -193,7 +250,9 @@ impl Profile {
             command,
             setup: self.setup.clone(),
             env: self.env.clone(),
+            secret: None,
             chdir,
+            container: None,
             bind: self.bind.map_or_else(spec::Bind::default, spec::Bind::from),
             health: self.health.clone().unwrap_or_else(|| DEFAULT_HEALTH.to_owned()),
             ready: Ready::default(),

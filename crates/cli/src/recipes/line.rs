@@ -9,16 +9,64 @@ use crate::args::Cli;
 use crate::command::Verb;
 use crate::exit::{Failure, Kind, Outcome};
 
+/// Why a command line could not be read.
+pub(crate) enum Unread {
+    /// Clap refuses it, or prints help.
+    Refused(Box<clap::Error>),
+    /// What it says of a recipe is wrong.
+    Failed(Box<Failure>),
+}
+
+impl From<Failure> for Unread {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+impl From<clap::Error> for Unread {
+    fn from(error: clap::Error) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
 /// Reads the command line of this program. Help is printed, and what clap refuses, at once.
 ///
 /// # Errors
 /// [`Kind::Usage`] for a recipe that is not there, [`Kind::Config`] for one that is wrong.
 pub(crate) fn parse(words: &[OsString]) -> Outcome<Cli> {
+    read(words, Whence::Typed).map_err(|unread| match unread {
+        Unread::Refused(error) => error.exit(),
+        Unread::Failed(failure) => *failure,
+    })
+}
+
+/// Where words come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whence {
+    /// From the command line of this program.
+    Typed,
+    /// From a file.
+    File,
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub(crate) fn read(words: &[OsString], whence: Whence) -> Result<Cli, Unread> {
+    let plainly = || Ok(from(&Cli::command().try_get_matches_from(words)?)?);
+    // All other verbs do without a second reading, which costs time and memory.
+    if !words.iter().any(|word| word == "run") {
+        return plainly();
+    }
     let mut command = Cli::command();
     // Options that hold for all verbs are known to each only then.
     command.build();
     let (found, hides) = match recipe_word(&command, words) {
-        Word::None => return from(&Cli::command().get_matches_from(words)),
+        Word::None => {
+            drop(command);
+            return plainly();
+        }
         Word::Recipe(name) => {
             let shelf = Shelf::of_process()?;
             let found = shelf.get(name, Kind::Usage)?;
@@ -29,19 +77,20 @@ pub(crate) fn parse(words: &[OsString]) -> Outcome<Cli> {
             let shelf = Shelf::of_process()?;
             for name in after {
                 if shelf.find(name)?.is_some() {
-                    return Err(misplaced(option, name));
+                    return Err(misplaced(option, name).into());
                 }
             }
-            return from(&Cli::command().get_matches_from(words));
+            return plainly();
         }
     };
     let recipe = found.recipe()?.clone();
     let command =
         Cli::command().mut_subcommand("run", |run| options::with(run, &recipe, found.path.as_deref()));
-    let matches = command.get_matches_from(words);
+    let matches = command.try_get_matches_from(words)?;
     let mut cli = from(&matches)?;
     if let (Verb::Run(args), Some((_, of_run))) = (&mut cli.verb, matches.subcommand()) {
-        args.order = Some(Order::new(found, hides, recipe, of_run));
+        let typed = if whence == Whence::Typed { words } else { &[] };
+        args.order = Some(Order::new(found, hides, recipe, of_run, typed)?);
     }
     Ok(cli)
 }

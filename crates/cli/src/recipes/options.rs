@@ -16,8 +16,7 @@ const PARAMETER: &str = "parameter ";
 pub(super) const MODEL: &str = "a model";
 pub(super) const REVISION: &str = "a revision";
 pub(super) const API_KEY: &str = "a key";
-pub(super) const CONTAINER: &str = "a container";
-pub(super) const IMAGE: &str = "an image";
+pub(super) const NOT_STAGED: &str = "not what is staged";
 
 /// What stands for no container, and for no key.
 pub(super) const NONE: &str = "none";
@@ -46,8 +45,11 @@ pub(super) fn with(run: Command, recipe: &Recipe, file: Option<&Path>) -> Comman
     let mut command = RunArgs::augment_args(Command::new("run"))
         .mut_args(of_run)
         .args(own)
+        .mut_arg("file", |arg| arg.hide(true))
         .mut_arg("recipe", |arg| arg.index(1).required(true).hide(true))
         .mut_arg("health", |arg| arg.help(health_help(recipe)))
+        .mut_arg("container", |arg| arg.help(container_help(recipe)))
+        .mut_arg("image", |arg| arg.help(format!("Image of the container{}", default_image(recipe))))
         .mut_arg("grace", |arg| arg.help(grace_help(recipe)))
         .mut_arg("command", |arg| match recipe.takes_extra() {
             true => arg.index(last).value_name("ARG").help("Further arguments for the program"),
@@ -153,25 +155,23 @@ fn own_args(recipe: &Recipe) -> Vec<Arg> {
         let of_first = recipe.runs().values().find_map(|run| run.secret.as_ref());
         let what = of_first.map_or("", |secret| &secret.help);
         let help = format!(
-            "{what}: env:NAME, a variable here; file:PATH, a file that is yours alone; none [default: none]"
+            "{what}: env:NAME, a variable here; file:PATH, a file that is yours alone; the key itself; none [default: a random key]"
         );
         own.push(Arg::new(API_KEY).long("api-key").value_name("WHERE").help(help));
     }
-    if recipe.has_container() {
-        let engines = Provider::ALL.map(Provider::as_str).into_iter().chain([NONE]);
-        let default = recipe.runs().values().find_map(|run| run.container.as_ref()?.default);
-        let help = format!(
-            "What to run it in: {} or {NONE}, as a plain process [default: {}]",
-            Provider::ALL.map(Provider::as_str).join(", "),
-            default.map_or(NONE, Provider::as_str)
-        );
-        let parser = PossibleValuesParser::new(engines.collect::<Vec<_>>());
-        let arg = Arg::new(CONTAINER).long("container").value_name("ENGINE").value_parser(parser);
-        own.push(arg.hide_possible_values(true).help(help));
-        let help = format!("Image to run, a path or a URI{}", default_image(recipe));
-        own.push(Arg::new(IMAGE).long("image").value_name("IMAGE").help(help));
+    if recipe.model().is_some_and(|model| model.served.is_some() || model.hub.is_some())
+        || recipe.has_container()
+    {
+        let help =
+            "Do not look whether model and image lie there already (`towline model ls`, `towline image ls`)";
+        own.push(Arg::new(NOT_STAGED).long("no-staged").action(ArgAction::SetTrue).help(help));
     }
     own
+}
+
+fn container_help(recipe: &Recipe) -> String {
+    let default = recipe.runs().values().find_map(|run| run.container.as_ref()?.default);
+    format!("What it runs in [default: {}]", default.map_or("none", Provider::as_str))
 }
 
 fn default_image(recipe: &Recipe) -> String {
@@ -186,7 +186,10 @@ fn health_help(recipe: &Recipe) -> String {
     let mut paths: Vec<&str> =
         recipe.runs().values().map(|run| run.health.as_deref().unwrap_or(DEFAULT_HEALTH)).collect();
     paths.dedup();
-    format!("URL path that is asked for; a 2xx answer means healthy [default: {}]", paths.join(" or "))
+    format!(
+        "URL path to ask for instead, whose 2xx answer means healthy then [default: {}]",
+        paths.join(" or ")
+    )
 }
 
 fn grace_help(recipe: &Recipe) -> String {
@@ -202,7 +205,7 @@ fn after_help(recipe: &Recipe, file: Option<&Path>) -> String {
     let mut lines = Vec::new();
     let mut gpus = false;
     for (variant, run) in recipe.runs() {
-        let asked = super::order::job_words(&run.job);
+        let asked = super::job_words(&run.job);
         if asked.is_empty() {
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use towline_core::lifecycle::Status;
 use towline_core::service::Service;
 
@@ -23,15 +23,14 @@ pub(crate) struct Live<'a> {
 impl<'a> Live<'a> {
     /// Begins to follow.
     pub(crate) fn new(terminal: &'a Terminal) -> Self {
-        let bar = terminal.live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>4}") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        Self { terminal, bar, shown: None }
+        Self { terminal, bar: live_line(terminal), shown: None }
+    }
+
+    /// Begins to follow one of several, whose lines stand one below the other.
+    pub(crate) fn among(terminal: &'a Terminal, others: &MultiProgress) -> Self {
+        let mut live = Self::new(terminal);
+        live.bar = live.bar.take().map(|bar| others.add(bar));
+        live
     }
 
     /// Shows where the service stands.
@@ -50,6 +49,18 @@ impl<'a> Live<'a> {
             bar.set_message(format!("{} {}: {}", service.spec.name, service.status(), doing(service)));
         }
     }
+}
+
+/// A line on standard error that is drawn again and again, where that is a terminal.
+pub(super) fn live_line(terminal: &Terminal) -> Option<ProgressBar> {
+    terminal.live.then(|| {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>4}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    })
 }
 
 impl Drop for Live<'_> {

@@ -3,8 +3,10 @@
 mod check;
 mod failure;
 mod live;
+mod loading;
 mod recipe;
 mod service;
+mod staged;
 mod table;
 mod terminal;
 mod why;
@@ -12,8 +14,10 @@ mod words;
 
 pub(crate) use check::check_lines;
 pub(crate) use live::Live;
+pub(crate) use loading::Loading;
 pub(crate) use recipe::{CheckedRecipe, ListedRecipe, RecipeView, recipe_details};
 pub(crate) use service::{Row, ServiceView, details, ended_at, listing};
+pub(crate) use staged::{AddedModel, images_table, models_json, models_table, partial_words, revision_words};
 pub(crate) use table::Columns;
 pub(crate) use terminal::Terminal;
 pub(crate) use why::{WhyView, answer};

@@ -147,6 +147,8 @@ struct RunView<'a> {
     job: &'a Resources,
     /// The variable by which it gets its key.
     secret: Option<&'a str>,
+    /// Whether it reads the key from a file instead; `null` without a key.
+    secret_in_file: Option<bool>,
     container: Option<ContainerView<'a>>,
 }
 
@@ -154,6 +156,7 @@ struct RunView<'a> {
 struct ContainerView<'a> {
     default: Option<&'static str>,
     images: std::collections::BTreeMap<&'static str, &'a str>,
+    program: Option<&'a str>,
     mounts: Vec<serde_json::Value>,
     setup: Vec<serde_json::Value>,
 }
@@ -203,7 +206,7 @@ impl<'a> RunView<'a> {
     fn new(variant: &'a str, run: &'a Run) -> Self {
         let lines = |lines: &[towline_recipes::Line]| {
             let line = |line: &towline_recipes::Line| match &line.when {
-                Some(when) => serde_json::json!({ "when": when, "line": line.line }),
+                Some(when) => serde_json::json!({ "when": when.name, "line": line.line }),
                 None => line.line.as_str().into(),
             };
             lines.iter().map(line).collect::<Vec<_>>()
@@ -215,6 +218,7 @@ impl<'a> RunView<'a> {
                 .iter()
                 .map(|(engine, image)| (engine.as_str(), image.as_str()))
                 .collect(),
+            program: container.program.as_deref(),
             mounts: container
                 .mounts
                 .iter()
@@ -239,6 +243,7 @@ impl<'a> RunView<'a> {
             grace_seconds: run.grace.map(|grace| grace.as_secs()),
             job: &run.job,
             secret: run.secret.as_ref().map(|secret| secret.env.as_str()),
+            secret_in_file: run.secret.as_ref().map(|secret| secret.in_file),
             container,
         }
     }
@@ -249,7 +254,7 @@ fn part(part: &Part) -> serde_json::Value {
     match part {
         Part::Word(word) => word.to_string().into(),
         Part::Group(group) => words(group).into(),
-        Part::When { when, words: group } => serde_json::json!({ "when": when, "words": words(group) }),
+        Part::When { when, words: group } => serde_json::json!({ "when": when.name, "words": words(group) }),
         Part::Extra => "{extra}".into(),
     }
 }
@@ -332,8 +337,10 @@ fn run_lines(run: &RunView<'_>, say: &mut dyn FnMut(&str, String)) {
     if !asked.is_empty() {
         say("job", asked.join(" "));
     }
-    if let Some(secret) = run.secret {
-        say("key", format!("by the variable {secret}"));
+    match (run.secret, run.secret_in_file) {
+        (Some(_), Some(true)) => say("key", "in a file".to_owned()),
+        (Some(secret), _) => say("key", format!("by the variable {secret}")),
+        (None, _) => {}
     }
     for (engine, image) in run.container.iter().flat_map(|container| &container.images) {
         say("image", format!("{image} ({engine})"));

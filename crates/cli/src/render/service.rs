@@ -15,6 +15,13 @@ use towline_core::time::Timestamp;
 use super::table::Columns;
 use super::words::{age, clean_line, moment};
 
+/// The container of a service in JSON.
+#[derive(Clone, Debug, Serialize)]
+struct ContainerView<'a> {
+    engine: &'a str,
+    image: &'a str,
+}
+
 /// A service in JSON. Fields may be added; none changes its meaning or goes away. Times are RFC 3339 in UTC, statuses
 /// in upper case, spans in seconds. What is not known is `null`.
 #[derive(Clone, Debug, Serialize)]
@@ -57,11 +64,15 @@ pub(crate) struct ServiceView<'a> {
     ready: Option<&'a Ready>,
     grace_seconds: u64,
     command: &'a [String],
+    /// The engine and the image, if the command runs in a container of an adapter's.
+    container: Option<ContainerView<'a>>,
     chdir: Option<&'a str>,
     /// Where it listens: `all` addresses of its node, or its `loopback` interface alone.
     bind: &'static str,
     /// Names of its environment's variables; their values are secrets.
     env: Vec<&'a str>,
+    /// Whether clients must send a key, which `towline key` prints.
+    needs_key: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -136,9 +147,14 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
             ready: Some(&spec.ready).filter(|ready| !ready.is_any_success()),
             grace_seconds: spec.grace.as_secs(),
             command: &spec.command,
+            container: spec
+                .container
+                .as_ref()
+                .map(|container| ContainerView { engine: &container.engine, image: &container.image }),
             chdir: spec.chdir.as_deref(),
             bind: spec.bind.as_str(),
             env: spec.env.keys().map(String::as_str).collect(),
+            needs_key: spec.key().is_some(),
         }
     }
 }
@@ -275,6 +291,12 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
         lines.extend(job.run.as_ref().and_then(|run| run.ends_at).map(|at| ("time limit", moment(at))));
         lines.extend(job.place().map(|place| ("place", place_line(place))));
     }
+    if let Some(container) = &spec.container {
+        lines.push((
+            "container",
+            format!("{} ({}), towline-{}", container.image, container.engine, service.id),
+        ));
+    }
     if spec.bind == Bind::Loopback {
         lines.push(("bind", "the loopback interface of its node alone".to_owned()));
     }
@@ -291,6 +313,9 @@ pub(crate) fn details(service: &Service, history: &[Event], now: Timestamp) -> S
     if !spec.env.is_empty() {
         let names = spec.env.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
         lines.push(("environment", format!("{names} (values hidden)")));
+    }
+    if spec.key().is_some() {
+        lines.push(("key", format!("`towline key {}` prints it", spec.name)));
     }
     lines.push(("created", ago(service.created_at)));
     lines.push(("last known", life.observed_at.map_or_else(|| "never".to_owned(), ago)));

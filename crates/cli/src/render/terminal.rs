@@ -126,6 +126,20 @@ impl Terminal {
         self.note(&format!("{} {text}", self.paint("hint:", "36")));
     }
 
+    /// Asks a question that is answered with yes or no; `None` where nobody is there to answer.
+    ///
+    /// # Errors
+    /// That of the stream.
+    pub(crate) fn confirm(&self, question: &str) -> io::Result<Option<bool>> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        write!(io::stderr().lock(), "{question} [y/N] ")?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+    }
+
     /// Marks a word on standard error with an ANSI colour.
     pub(super) fn paint(&self, word: &str, color: &str) -> String {
         if self.error_color { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() }

@@ -83,6 +83,12 @@ impl World {
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.home.path())
             .env("XDG_RUNTIME_DIR", self.home.path())
+            // Which Podman the tests may use; see containers.rs.
+            .envs(
+                ["CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"]
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             .current_dir(self.home.path())
             .stdin(Stdio::null());
         command
