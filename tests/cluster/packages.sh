@@ -3,7 +3,6 @@
 
 PACKAGES=(slurmctld slurmd slurmdbd slurm-client munge mariadb-server-core openssh-server openssh-client
     iproute2 nftables python3 procps tcsh fish)
-MODEL_PACKAGES=(python3-venv)
 
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="# written by Towline's test cluster while it installs packages"

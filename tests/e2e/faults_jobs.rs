@@ -79,14 +79,7 @@ fn a_requeued_job_keeps_the_url() {
     let before = lab.show("moves");
     let (job, node) =
         (before["job_id"].as_str().unwrap().to_owned(), before["node"].as_str().unwrap().to_owned());
-    CTL.run(&["scontrol", "requeue", &job]).ok();
-    eventually("the job in the queue again", SOON, || {
-        (lab.jobs().get(&job).map(String::as_str) == Some("PENDING")).then_some(())
-    });
-    // It would begin after two minutes only; and it is to move.
-    let told =
-        ["scontrol", "update", &format!("jobid={job}"), "starttime=now", &format!("excnodelist={node}")];
-    CTL.run(&told).ok();
+    lab.requeue(&before);
     let after = eventually("the service on another node", Duration::from_secs(90), || {
         let service = lab.show("moves");
         assert!(["HEALTHY", "UNHEALTHY"].contains(&service["status"].as_str().unwrap()), "{service}");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Lab, SOON, eventually, on};
+use crate::harness::{Lab, eventually};
 use crate::healing::{By, Looker, answered, healthy};
 
 /// How long Slurm may take to start a job again.
@@ -17,14 +17,7 @@ fn the_job_is_requeued_to_another_node_and_port() {
         let job = before["job_id"].as_str().unwrap();
         let url = before["url"].as_str().unwrap();
         let looker = Looker::start(&lab, by);
-        on("ctl").run(&["scontrol", "requeue", job]).ok();
-        eventually("the job in the queue again", SOON, || {
-            (lab.jobs().get(job).map(String::as_str) == Some("PENDING")).then_some(())
-        });
-        // It would begin after two minutes only; and it is to move.
-        let elsewhere = format!("excnodelist={}", before["node"].as_str().unwrap());
-        let told = ["scontrol", "update", &format!("jobid={job}"), "starttime=now", &elsewhere];
-        on("ctl").run(&told).ok();
+        lab.requeue(&before);
         let runs = || lab.jobs().get(job).is_some_and(|state| state == "RUNNING").then(Instant::now);
         let began = eventually("the job on another node", AGAIN, runs);
         let took = eventually("an answer", AGAIN, || answered(url).then(|| began.elapsed()));

@@ -1,4 +1,5 @@
-//! End-to-end stories: the real command on a real Slurm cluster (`tests/cluster/up --with-model`).
+//! End-to-end stories: the real command on a real Slurm cluster (`tests/cluster/up`), those of `servers` with
+//! real models (`tests/servers/install`).
 //!
 //! Each story has a [`harness::Lab`] of its own: a fresh home on this machine and on the cluster.
 
@@ -6,6 +7,7 @@
 
 mod absence;
 mod allotted_time;
+mod apptainer;
 mod bad_ledger;
 mod bad_logins;
 mod bad_services;
@@ -26,15 +28,19 @@ mod heal_machine;
 mod healing;
 mod interrupt;
 mod keep;
+mod keys;
 mod lifecycle;
+mod llama_server;
 mod login_node;
 mod main_job;
-mod model;
 mod scheduler_contract;
 mod second_factor;
+mod servers;
+mod service_files;
 mod settling;
 mod sharing;
 mod slurm_options;
+mod staged;
 #[path = "../storm.rs"]
 mod storm;
 mod storms;

@@ -168,7 +168,7 @@ fn user_text_arrives_as_it_was_written() {
     words.push("x{port}y");
     let url = lab.run("mirror", &words).ok();
 
-    let told: Value = serde_json::from_str(&get(&url).unwrap().body()).unwrap();
+    let told: Value = serde_json::from_str(get(&url).unwrap().body()).unwrap();
     for (index, text) in NASTY.iter().enumerate() {
         assert_eq!(told["env"][format!("TEXT_{index}")], *text);
         assert_eq!(told["words"][index], *text);

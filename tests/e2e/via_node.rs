@@ -8,9 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Fault, Host, Lab, Running, SOON, eventually, get, on, state_dir};
-
-const ALICE: Host = on("login").as_("alice");
+use crate::harness::{Fault, Lab, Running, SOON, eventually, get, on, state_dir};
 
 /// How long Slurm may take to start a job again.
 const REQUEUED: Duration = Duration::from_secs(120);
@@ -151,13 +149,7 @@ fn a_tunnel_follows_a_requeued_job_to_its_node() {
     let url = lab.run("moves", &[&options[..], &TOLD].concat()).ok();
     let before = lab.show("moves");
     assert_eq!(before["node"], "c3");
-    let job = format!("jobid={}", before["job_id"].as_str().unwrap());
-    ALICE.run(&["scontrol", "requeue", before["job_id"].as_str().unwrap()]).ok();
-    eventually("the job in the queue again", REQUEUED, || {
-        (lab.jobs()[before["job_id"].as_str().unwrap()] == "PENDING").then_some(())
-    });
-    // It would begin after two minutes only.
-    on("ctl").run(&["scontrol", "update", &job, "starttime=now", "excnodelist=c3"]).ok();
+    lab.requeue(&before);
     let moved = eventually("the service on another node", REQUEUED, || {
         let service = lab.show("moves");
         (service["status"] == "HEALTHY" && service["node"] != "c3").then_some(service)

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::cluster::{Guard, Host, on, state_dir};
-use super::process::{Output, Running, listening_ports};
+use super::process::{Output, Running, listening_ports, processes_with};
 use super::relay::Relay;
 use super::wait::{SOON, eventually};
 
@@ -212,6 +212,20 @@ impl Lab {
         marked.map(fields).collect()
     }
 
+    /// Has Slurm requeue the job of a service, to another node than it is on.
+    #[track_caller]
+    pub(crate) fn requeue(&self, service: &Value) {
+        let (job, node) = (service["job_id"].as_str().unwrap(), service["node"].as_str().unwrap());
+        let ctl = on("ctl");
+        ctl.run(&["scontrol", "requeue", job]).ok();
+        eventually("the job in the queue again", SOON, || {
+            (self.jobs().get(job).map(String::as_str) == Some("PENDING")).then_some(())
+        });
+        // It would begin after two minutes only.
+        let (id, elsewhere) = (format!("jobid={job}"), format!("excnodelist={node}"));
+        ctl.run(&["scontrol", "update", &id, "starttime=now", &elsewhere]).ok();
+    }
+
     /// The jobs of this lab that have not ended.
     pub(crate) fn living_jobs(&self) -> Vec<String> {
         let living =
@@ -221,14 +235,8 @@ impl Lab {
 
     /// The ssh processes of this lab, by their command lines.
     pub(crate) fn ssh_processes(&self) -> Vec<(u32, String)> {
-        let mark = self.dir.path().to_str().unwrap();
-        let look = |entry: fs::DirEntry| {
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            (line.starts_with("ssh") && line.contains(mark)).then_some((pid, line))
-        };
-        fs::read_dir("/proc").unwrap().filter_map(|entry| look(entry.ok()?)).collect()
+        let ours = processes_with(self.dir.path().to_str().unwrap());
+        ours.into_iter().filter(|(_, line)| line.starts_with("ssh")).collect()
     }
 
     /// The local ports on which the SSH connections of this lab listen.

@@ -187,6 +187,17 @@ pub(crate) fn listening_ports(pid: u32) -> Vec<u16> {
     fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1).filter_map(port).collect()
 }
 
+/// The processes of this machine, those of all hosts of the cluster too, whose command line holds a text: pid and command line.
+pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
+    let look = |entry: fs::DirEntry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(text).then_some((pid, line))
+    };
+    fs::read_dir("/proc").unwrap().filter_map(|entry| look(entry.ok()?)).collect()
+}
+
 /// A stream that is read in the background.
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
